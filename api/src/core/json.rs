@@ -1,0 +1,108 @@
+//! JSON objects that callers may fill as they like, and the one JSON form of a column's value.
+
+use sea_orm::Value as ColumnValue;
+use serde_json::{Map, Value};
+use utoipa::openapi::schema::{AdditionalProperties, Array, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr};
+
+use super::clock;
+use super::input::{Fault, Field, pointer};
+
+/// A free-form JSON object. Strings and names may hold anything but NUL, which PostgreSQL's `jsonb` cannot keep.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonObject(pub Map<String, Value>);
+
+impl JsonObject {
+    /// The object in the column, or an empty one where another program left something else.
+    pub fn of(column: &Value) -> Self {
+        Self(column.as_object().cloned().unwrap_or_default())
+    }
+}
+
+impl From<JsonObject> for Value {
+    fn from(object: JsonObject) -> Self {
+        Value::Object(object.0)
+    }
+}
+
+impl Field for JsonObject {
+    fn present(value: &Value) -> Result<Self, Fault> {
+        let Value::Object(members) = value else {
+            return Err(Fault::wrong_type("an object", value));
+        };
+        match nul_within(value) {
+            Some(below) => {
+                Err(Fault { below, ..Fault::new("invalid-text", "Must not contain the character NUL (\\u0000).") })
+            }
+            None => Ok(Self(members.clone())),
+        }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        RefOr::Ref(Ref::from_schema_name("JsonObject"))
+    }
+}
+
+/// Where in the value a NUL is, as a JSON pointer.
+fn nul_within(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| nul_within(item).map(|below| format!("/{index}{below}"))),
+        Value::Object(members) => members.iter().find_map(|(name, member)| {
+            if name.contains('\0') {
+                return Some(String::new());
+            }
+            nul_within(member).map(|below| format!("{}{below}", pointer("", name)))
+        }),
+        _ => None,
+    }
+}
+
+/// The schemas that [`JsonObject`] refers to, by name.
+pub fn schemas() -> [(&'static str, Schema); 2] {
+    let kind = |kind: Type| ObjectBuilder::new().schema_type(SchemaType::Type(kind));
+    let text = || kind(Type::String).pattern(Some(r"^[^\x00]*$"));
+    let any = RefOr::Ref(Ref::from_schema_name("JsonValue"));
+    let object = kind(Type::Object)
+        .description(Some("Any JSON object; names and strings must not contain NUL."))
+        .property_names(Some(text()))
+        .additional_properties(Some(AdditionalProperties::RefOr(any.clone())))
+        .examples([serde_json::json!({"theme": "dark"})])
+        .build();
+    let value = OneOfBuilder::new()
+        .item(kind(Type::Null))
+        .item(kind(Type::Boolean))
+        .item(kind(Type::Number))
+        .item(text())
+        .item(Array::new(any))
+        .item(RefOr::Ref(Ref::from_schema_name("JsonObject")))
+        .description(Some("Any JSON value."))
+        .build();
+    [("JsonObject", Schema::Object(object)), ("JsonValue", Schema::OneOf(value))]
+}
+
+/// A column's value as events show it: ids hyphenated, times in RFC 3339 with microseconds and `Z`, enums by their value.
+pub fn of_column(value: ColumnValue) -> Result<Value, String> {
+    Ok(match value {
+        ColumnValue::Bool(value) => value.into(),
+        ColumnValue::Int(value) => value.into(),
+        ColumnValue::BigInt(value) => value.into(),
+        ColumnValue::String(value) => value.into(),
+        ColumnValue::Uuid(value) => value.map(|id| id.to_string()).into(),
+        ColumnValue::Json(value) => value.map_or(Value::Null, |json| *json),
+        ColumnValue::ChronoDateTimeUtc(value) => value.map(clock::rfc3339).into(),
+        ColumnValue::ChronoDateTimeWithTimeZone(value) => value.map(|moment| clock::rfc3339(moment.to_utc())).into(),
+        ColumnValue::Enum(value) => enum_text(value).into(),
+        other => return Err(format!("no JSON form is defined for {other:?}")),
+    })
+}
+
+fn enum_text(value: sea_orm::sea_query::OptionEnum) -> Option<String> {
+    match value {
+        sea_orm::sea_query::OptionEnum::Some(value) => Some(value.value.to_string()),
+        sea_orm::sea_query::OptionEnum::None(_) => None,
+    }
+}

@@ -1,0 +1,225 @@
+//! Parsed text: types that cannot hold what the database or the contract would refuse.
+//!
+//! A pattern is written once, and is both the check and what the OpenAPI document says. They keep to what the regular
+//! expressions of Rust, ECMA-262 and Python have in common.
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+use regex::Regex;
+use secrecy::SecretString;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+
+use super::clock;
+use super::input::{Fault, Field};
+
+/// One line with something to see in it: no control characters, not only blanks.
+const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\x00-\x1f\x7f-\x9f]*$";
+/// Any text without control characters, but for tabs and line breaks.
+const PARAGRAPHS: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
+
+fn string_schema(pattern: &str, minimum: usize, maximum: usize, example: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .pattern(Some(pattern))
+        .min_length(Some(minimum))
+        .max_length(Some(maximum))
+        .examples([example])
+        .into()
+}
+
+fn text_of(value: &Value) -> Result<&str, Fault> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(Fault::wrong_type("a string", other)),
+    }
+}
+
+/// The text, if it has the wanted number of characters (Unicode scalar values) and the wanted form.
+fn checked<'a>(
+    value: &'a Value,
+    pattern: &Regex,
+    maximum: usize,
+    code: &'static str,
+    wanted: &str,
+) -> Result<&'a str, Fault> {
+    let text = text_of(value)?;
+    let length = text.chars().count();
+    if length > maximum {
+        return Err(Fault::new("too-long", format!("Must have at most {maximum} characters, not {length}.")));
+    }
+    if !pattern.is_match(text) {
+        return Err(Fault::new(code, wanted));
+    }
+    Ok(text)
+}
+
+macro_rules! text_types {
+    ($($(#[doc = $doc:literal])* $name:ident($pattern:expr, $minimum:literal..=$maximum:literal, $code:literal, $wanted:literal, $example:literal, $normal:expr);)*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self { text.0 }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str { &self.0 }
+        }
+
+        impl Field for $name {
+            fn present(value: &Value) -> Result<Self, Fault> {
+                #[expect(clippy::expect_used, reason = "the pattern is a constant, and a test builds it")]
+                static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect("a constant pattern"));
+                let normal: fn(&str) -> String = $normal;
+                checked(value, &PATTERN, $maximum, $code, $wanted).map(|text| Self(normal(text)))
+            }
+
+            fn schema() -> RefOr<Schema> {
+                string_schema($pattern, $minimum, $maximum, $example)
+            }
+        }
+    )*
+
+        #[cfg(test)]
+        mod tests {
+            use super::*;
+
+            /// The example of each type is valid, and a control character never is.
+            #[test]
+            fn examples_are_taken_and_control_characters_refused() {
+                $(
+                    assert!($name::present(&Value::from($example)).is_ok(), stringify!($name));
+                    assert!($name::present(&Value::from(concat!($example, "\0"))).is_err(), stringify!($name));
+                    assert!($name::present(&Value::Null).is_err(), stringify!($name));
+                    assert!($name::present(&Value::from("x".repeat($maximum + 1))).is_err(), stringify!($name));
+                )*
+            }
+        }
+    };
+}
+
+fn trimmed(text: &str) -> String {
+    text.trim().to_owned()
+}
+
+fn lowered(text: &str) -> String {
+    text.to_ascii_lowercase()
+}
+
+fn same(text: &str) -> String {
+    text.to_owned()
+}
+
+const DOMAIN: &str = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
+const EMAIL: &str = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
+
+text_types! {
+    /// A name to show; blanks around it are cut off.
+    Name(LINE, 1..=255, "invalid-text", "Must be one line without control characters, and not blank.", "Example Ltd", trimmed);
+    /// One line of at most 255 characters.
+    Line255(LINE, 1..=255, "invalid-text", "Must be one line without control characters, and not blank.", "1 Example Street", trimmed);
+    /// One line of at most 100 characters.
+    Line100(LINE, 1..=100, "invalid-text", "Must be one line without control characters, and not blank.", "Springfield", trimmed);
+    /// One line of at most 50 characters.
+    Line50(LINE, 1..=50, "invalid-text", "Must be one line without control characters, and not blank.", "+44 20 7946 0000", trimmed);
+    /// One line of at most 20 characters.
+    Line20(LINE, 1..=20, "invalid-text", "Must be one line without control characters, and not blank.", "N1 9GU", trimmed);
+    /// Text of several lines.
+    Paragraphs(PARAGRAPHS, 0..=10000, "invalid-text", "Must be text without control characters other than tabs and line breaks.", "We make examples.", same);
+    /// What stands for an organization in a URL.
+    Slug(r"^[a-z0-9-]+$", 1..=100, "invalid-slug", "Must be lower-case letters, digits and hyphens.", "example-ltd", same);
+    /// An e-mail address (the form of WHATWG HTML's, with a dot in the domain); kept in lower case.
+    Email(EMAIL, 3..=254, "invalid-email", "Must be an e-mail address such as name@example.com.", "ada@example.com", lowered);
+    /// A domain name; kept in lower case.
+    Domain(DOMAIN, 3..=253, "invalid-domain", "Must be a domain name such as example.com.", "example.com", lowered);
+    /// The address of a page: http or https.
+    Url(r"^https?://[A-Za-z0-9.\[\]:@_~%-]+([/?#][\x21-\x7e]*)?$", 8..=500, "invalid-url", "Must be an address that starts with http:// or https://, in visible ASCII characters.", "https://example.com/", same);
+    /// A person's short name, unique, in lower case.
+    Username(r"^[a-z0-9][a-z0-9._-]*$", 1..=100, "invalid-username", "Must start with a lower-case letter or a digit and go on with those, dots, underscores and hyphens.", "ada", same);
+    /// A time zone's name (IANA).
+    TimeZone(r"^[A-Za-z][A-Za-z0-9_+/-]*$", 1..=50, "invalid-timezone", "Must be the name of a time zone such as Europe/London.", "Europe/London", same);
+    /// A language tag (BCP 47, language and region).
+    Language(r"^[a-z]{2,3}(-[A-Z]{2})?$", 2..=10, "invalid-language", "Must be a language tag such as en or pt-BR.", "en", same);
+    /// Text to search for.
+    SearchText(LINE, 1..=200, "invalid-text", "Must be one line without control characters, and not blank.", "example", trimmed);
+}
+
+/// A password to be: 12 to 1,024 characters, any but control characters. Never shown, not even by `Debug`.
+#[derive(Clone, Debug)]
+pub struct Password(pub SecretString);
+
+impl Field for Password {
+    fn present(value: &Value) -> Result<Self, Fault> {
+        let text = text_of(value)?;
+        match text.chars().count() {
+            0..12 => Err(Fault::new("too-short", "Must have at least 12 characters.")),
+            12..=1024 if text.contains('\0') => Err(Fault::new("invalid-text", "Must not contain NUL.")),
+            12..=1024 => Ok(Self(SecretString::from(text))),
+            _ => Err(Fault::new("too-long", "Must have at most 1,024 characters.")),
+        }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+            .pattern(Some(r"^[^\x00]*$"))
+            .min_length(Some(12))
+            .max_length(Some(1024))
+            .examples(["correct horse battery staple"])
+            .into()
+    }
+}
+
+/// A moment: RFC 3339 with any offset in, UTC with microseconds and `Z` out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub DateTime<Utc>);
+
+impl<Zone: chrono::TimeZone> From<DateTime<Zone>> for Timestamp {
+    fn from(moment: DateTime<Zone>) -> Self {
+        Self(moment.with_timezone(&Utc))
+    }
+}
+
+impl From<Timestamp> for DateTime<chrono::FixedOffset> {
+    fn from(moment: Timestamp) -> Self {
+        moment.0.fixed_offset()
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&clock::rfc3339(self.0))
+    }
+}
+
+impl Field for Timestamp {
+    fn present(value: &Value) -> Result<Self, Fault> {
+        use chrono::Datelike;
+        let wrong = || Fault::new("invalid-time", "Must be a time such as 2030-01-31T12:00:00Z (RFC 3339), in the years 1 to 9999.");
+        let moment = DateTime::parse_from_rfc3339(text_of(value)?).map_err(|_| wrong())?;
+        let moment = clock::to_microseconds(moment.with_timezone(&Utc));
+        if (1..=9999).contains(&moment.year()) { Ok(Self(moment)) } else { Err(wrong()) }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .examples(["2030-01-31T12:00:00.000000Z"])
+            .into()
+    }
+}
+
+impl utoipa::PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        <Self as Field>::schema()
+    }
+}
+
+impl utoipa::ToSchema for Timestamp {}
