@@ -1,0 +1,96 @@
+//! Conditional requests: the version as entity tag (RFC 9110, section 13).
+
+use actix_web::HttpRequest;
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderName};
+
+use super::problem::{FieldError, Kind, Problem};
+use super::resource::View;
+
+/// The entity tag of a version.
+pub fn etag(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+/// 200 with `ETag` and the resource, or 304 where `If-None-Match` names its version.
+///
+/// # Errors
+/// `bad-parameter` for a header that is no list of entity tags.
+pub fn read<V: View>(request: &HttpRequest, view: &V) -> Result<HttpResponse, Problem> {
+    let etag = etag(view.version());
+    let unchanged = tags(request, &header::IF_NONE_MATCH)?.is_some_and(|tags| tags.matches(&etag));
+    Ok(match unchanged {
+        true => HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish(),
+        false => HttpResponse::Ok().insert_header((header::ETAG, etag)).json(view),
+    })
+}
+
+/// What `If-Match` demands of the version that is changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Precondition(Option<Tags>);
+
+impl Precondition {
+    /// Reads `If-Match`.
+    ///
+    /// # Errors
+    /// `bad-parameter` for a header that is no list of entity tags.
+    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        tags(request, &header::IF_MATCH).map(Self)
+    }
+
+    /// # Errors
+    /// `version-conflict` where the version is not the one that was named.
+    pub fn check(&self, version: i64) -> Result<(), Problem> {
+        match &self.0 {
+            Some(tags) if !tags.matches(&etag(version)) => Err(Problem::new(
+                Kind::VersionConflict,
+                format!("The resource is at version {version}, which If-Match does not name. Read it again."),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Tags {
+    Any,
+    Listed(Vec<String>),
+}
+
+impl Tags {
+    fn matches(&self, etag: &str) -> bool {
+        match self {
+            Tags::Any => true,
+            Tags::Listed(tags) => tags.iter().any(|tag| tag == etag),
+        }
+    }
+}
+
+/// The entity tags of a header, `W/` left out: there is one representation of a version.
+fn tags(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    let mut listed = Vec::new();
+    for value in request.headers().get_all(name) {
+        let text = value.to_str().map_err(|_| not_tags(name))?;
+        for tag in text.split(',').map(str::trim) {
+            if tag == "*" {
+                return Ok(Some(Tags::Any));
+            }
+            let tag = tag.strip_prefix("W/").unwrap_or(tag);
+            let quoted = tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"');
+            if !quoted || tag[1..tag.len() - 1].contains('"') {
+                return Err(not_tags(name));
+            }
+            listed.push(tag.to_owned());
+        }
+    }
+    Ok((!listed.is_empty()).then_some(Tags::Listed(listed)))
+}
+
+fn not_tags(name: &HeaderName) -> Problem {
+    let error = FieldError {
+        pointer: format!("/{name}"),
+        code: "invalid-etag",
+        detail: "Must be entity tags in double quotes, separated by commas, or *.".to_owned(),
+    };
+    Problem::faulty(Kind::BadParameter, vec![error])
+}

@@ -1,0 +1,302 @@
+//! The only way to write an audited row.
+//!
+//! [`UnitOfWork::run`] opens the transaction, hands out what writes in it, and commits or rolls back. What it hands out
+//! has `create`, `update`, `update_all` and `remove`, and each writes the event beside the row; it has no way to write
+//! the one without the other, no way to commit, and no way out of the closure.
+//!
+//! The event is inserted before the row: the unique pair of aggregate and version puts the writers of one aggregate in
+//! order, and the database's own triggers find the event in place and add none.
+
+#![expect(clippy::disallowed_methods, reason = "this module is where audited rows are written, each with its event")]
+
+use chrono::{DateTime, Utc};
+use entity::events;
+use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
+    IntoIdentity, Iterable, ModelTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, SelectModel,
+    Selector,
+};
+use uuid::Uuid;
+
+use super::clock;
+use super::event::{self, Origin, Transition, Verb};
+use super::problem::{Kind, Problem};
+use super::resource::{self, Resource};
+use crate::database::fault::{self, Fault};
+use crate::database::{Database, Transaction};
+
+/// How often a transaction that others were in the way of is tried before the caller is told.
+const ATTEMPTS: u32 = 5;
+
+/// Rows per statement where many change at once: well below the number of parameters that either database takes.
+const BATCH: usize = 500;
+
+/// An open transaction in which rows and their events are written together.
+pub struct UnitOfWork<'a> {
+    transaction: Transaction<'a>,
+    origin: &'a Origin,
+    contended: bool,
+}
+
+impl UnitOfWork<'_> {
+    /// Runs `work` in one transaction: all that it wrote is durable when this returns `Ok`, and nothing of it otherwise.
+    ///
+    /// `work` is run again where another transaction was in its way (a deadlock, two changes of one aggregate).
+    ///
+    /// # Errors
+    /// What `work` returned; `unavailable` where the database fails or the contention does not end.
+    pub async fn run<T>(
+        database: &Database,
+        origin: &Origin,
+        work: impl AsyncFn(&mut UnitOfWork<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let mut attempt = 1;
+        loop {
+            let mut unit = UnitOfWork { transaction: database.begin().await?, origin, contended: false };
+            let result = work(&mut unit).await;
+            let UnitOfWork { transaction, contended, .. } = unit;
+            match result {
+                Ok(value) => match transaction.commit().await {
+                    Ok(()) => return Ok(value),
+                    Err(error) if attempt < ATTEMPTS && fault::classify(&error) == Fault::Contention => {}
+                    Err(error) => return Err(error.into()),
+                },
+                Err(problem) => {
+                    transaction.rollback().await;
+                    if !contended || attempt == ATTEMPTS {
+                        return Err(problem);
+                    }
+                }
+            }
+            tracing::debug!(attempt, "another transaction was in the way; trying again");
+            attempt += 1;
+        }
+    }
+
+    /// Inserts the row with its event. Its id, version, times and authors are set here.
+    pub async fn create<R: Resource>(&mut self, verb: Verb, mut row: R::Model) -> Result<R::Model, Problem> {
+        let moment = clock::now();
+        let author = self.origin.user_id;
+        let stamps = R::stamps(&mut row);
+        (*stamps.id, *stamps.version) = (clock::new_id(), 1);
+        (*stamps.created_at, *stamps.updated_at) = (moment.fixed_offset(), moment.fixed_offset());
+        (*stamps.created_by, *stamps.updated_by) = (author, author);
+
+        self.record::<R>(verb, &Transition::Creation(&row), moment).await?;
+        let insert = R::insert(row.clone().into_active_model().reset_all());
+        insert.exec_without_returning(&self.transaction).await.map_err(|error| self.refused::<R>(error))?;
+        Ok(row)
+    }
+
+    /// Changes the row with its event. `edit` sees the row as it is, locked; it may refuse, and says what happened.
+    ///
+    /// An edit that changes nothing writes nothing.
+    ///
+    /// # Errors
+    /// `not-found` where there is no such row; what `edit` returned; `already-exists` for a value that is taken.
+    pub async fn update<R: Resource>(
+        &mut self,
+        id: Uuid,
+        edit: impl FnOnce(&mut R::Model) -> Result<Verb, Problem>,
+    ) -> Result<R::Model, Problem> {
+        self.change::<R>(id, false, edit).await
+    }
+
+    /// Makes a tombstone of the row: `edit` marks and scrubs it, and the event keeps what it was.
+    ///
+    /// # Errors
+    /// As [`UnitOfWork::update`].
+    pub async fn remove<R: Resource>(
+        &mut self,
+        id: Uuid,
+        edit: impl FnOnce(&mut R::Model) -> Result<(), Problem>,
+    ) -> Result<R::Model, Problem> {
+        self.change::<R>(id, true, |row| edit(row).map(|()| Verb::Deleted)).await
+    }
+
+    async fn change<R: Resource>(
+        &mut self,
+        id: Uuid,
+        tombstone: bool,
+        edit: impl FnOnce(&mut R::Model) -> Result<Verb, Problem>,
+    ) -> Result<R::Model, Problem> {
+        let select = R::find().filter(R::id_column().eq(id)).lock(LockType::NoKeyUpdate);
+        let before = self.one(select).await?.ok_or_else(Problem::not_found)?;
+        let mut after = before.clone();
+        let verb = edit(&mut after)?;
+        if resource::changed::<R>(&before, &after).is_empty() {
+            return Ok(before);
+        }
+        let moment = clock::now();
+        self.stamp_change::<R>(&mut after, moment);
+        let transition = match tombstone {
+            true => Transition::Deletion(&before, &after),
+            false => Transition::Change(&before, &after),
+        };
+        self.record::<R>(verb, &transition, moment).await?;
+
+        let update = R::update_many()
+            .set(changes::<R>(&before, &after))
+            .filter(R::id_column().eq(id))
+            .filter(R::version_column().eq(R::version(&before)));
+        let result = update.exec(&self.transaction).await.map_err(|error| self.refused::<R>(error))?;
+        if result.rows_affected != 1 {
+            self.contended = true;
+            return Err(Problem::unavailable("Others are changing the same row. Try again."));
+        }
+        Ok(after)
+    }
+
+    /// Changes every row that fits, in the same way, each with its event; a few statements however many rows there are.
+    pub async fn update_all<R: Resource>(
+        &mut self,
+        which: Condition,
+        verb: Verb,
+        edit: impl Fn(&mut R::Model),
+    ) -> Result<Vec<R::Model>, Problem> {
+        let select = R::find().filter(which).order_by_asc(R::id_column()).lock(LockType::NoKeyUpdate);
+        let rows = self.all(select).await?;
+        let mut changed = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(BATCH) {
+            changed.extend(self.update_batch::<R>(batch, verb, &edit).await?);
+        }
+        Ok(changed)
+    }
+
+    async fn update_batch<R: Resource>(
+        &mut self,
+        batch: &[R::Model],
+        verb: Verb,
+        edit: &impl Fn(&mut R::Model),
+    ) -> Result<Vec<R::Model>, Problem> {
+        let moment = clock::now();
+        let (mut events, mut ids, mut rows) = (Vec::new(), Vec::new(), Vec::<R::Model>::new());
+        let mut changes = <R::ActiveModel as ActiveModelTrait>::default();
+        for before in batch {
+            let mut after = before.clone();
+            edit(&mut after);
+            self.stamp_change::<R>(&mut after, moment);
+            events.push(event::event_of::<R>(self.origin, verb, &Transition::Change(before, &after), moment)?);
+            ids.push(R::id(&after));
+            merge_changes::<R>(&mut changes, before, &after)?;
+            rows.push(after);
+        }
+        if rows.is_empty() {
+            return Ok(rows);
+        }
+        changes.not_set(R::version_column());
+        let insert = events::Entity::insert_many(events);
+        insert.exec_without_returning(&self.transaction).await.map_err(|error| self.unrecorded(error))?;
+        let update = R::update_many()
+            .set(changes)
+            .col_expr(R::version_column(), Expr::col(R::version_column()).add(1_i64))
+            .filter(R::id_column().is_in(ids));
+        update.exec(&self.transaction).await.map_err(|error| self.refused::<R>(error))?;
+        Ok(rows)
+    }
+
+    /// Reads one row within the transaction.
+    pub async fn one<E: EntityTrait>(&mut self, select: Select<E>) -> Result<Option<E::Model>, Problem> {
+        let result = select.one(&self.transaction).await;
+        result.map_err(|error| self.failed(error))
+    }
+
+    /// Reads rows within the transaction.
+    pub async fn all<E: EntityTrait>(&mut self, select: Select<E>) -> Result<Vec<E::Model>, Problem> {
+        let result = select.all(&self.transaction).await;
+        result.map_err(|error| self.failed(error))
+    }
+
+    /// Reads rows of another shape within the transaction.
+    pub async fn all_as<T: FromQueryResult + Send + Sync>(
+        &mut self,
+        select: Selector<SelectModel<T>>,
+    ) -> Result<Vec<T>, Problem> {
+        let result = select.all(&self.transaction).await;
+        result.map_err(|error| self.failed(error))
+    }
+
+    /// The transaction itself, for what the core keeps beside audited rows.
+    pub(super) fn transaction(&self) -> &(impl ConnectionTrait + use<'_>) {
+        &self.transaction
+    }
+
+    /// Notes a failed statement: whether to run the whole again, and what the caller is told.
+    pub(super) fn failed(&mut self, error: DbErr) -> Problem {
+        self.contended |= fault::classify(&error) == Fault::Contention;
+        error.into()
+    }
+
+    fn stamp_change<R: Resource>(&self, row: &mut R::Model, moment: DateTime<Utc>) {
+        let stamps = R::stamps(row);
+        *stamps.version += 1;
+        *stamps.updated_at = moment.fixed_offset();
+        *stamps.updated_by = self.origin.user_id;
+    }
+
+    async fn record<R: Resource>(
+        &mut self,
+        verb: Verb,
+        transition: &Transition<'_, R::Model>,
+        moment: DateTime<Utc>,
+    ) -> Result<(), Problem> {
+        let event = event::event_of::<R>(self.origin, verb, transition, moment)?;
+        let insert = events::Entity::insert(event).exec_without_returning(&self.transaction).await;
+        insert.map(|_| ()).map_err(|error| self.unrecorded(error))
+    }
+
+    /// An event that is there already means that another writer of the aggregate was faster.
+    fn unrecorded(&mut self, error: DbErr) -> Problem {
+        if matches!(fault::classify(&error), Fault::Unique(_)) {
+            self.contended = true;
+            return Problem::unavailable("Others are changing the same row. Try again.");
+        }
+        self.failed(error)
+    }
+
+    /// A row that a unique constraint refused names the field to blame.
+    fn refused<R: Resource>(&mut self, error: DbErr) -> Problem {
+        let Fault::Unique(constraint) = fault::classify(&error) else {
+            return self.failed(error);
+        };
+        match R::UNIQUE.iter().find(|(columns, _)| names_constraint::<R>(&constraint, columns)) {
+            Some((_, field)) => {
+                let detail = format!("Another {} has this {field} already.", R::AGGREGATE);
+                Problem::new(Kind::AlreadyExists, detail.clone()).field(format!("/{field}"), "already-exists", detail)
+            }
+            None => Problem::internal(error),
+        }
+    }
+}
+
+/// Whether the database's words mean the unique constraint on these columns (joined by `_`): PostgreSQL gives its name,
+/// `<table>_<columns>_key`; SQLite the columns, `UNIQUE constraint failed: <table>.<column>, <table>.<column>`.
+fn names_constraint<R: Resource>(words: &str, columns: &str) -> bool {
+    let table = R::default().table_name();
+    let listed = words.rsplit(": ").next().unwrap_or(words).replace(&format!("{table}."), "").replace(", ", "_");
+    words == format!("{table}_{columns}_key") || listed == columns
+}
+
+/// What an update sets: the columns that differ.
+fn changes<R: Resource>(before: &R::Model, after: &R::Model) -> R::ActiveModel {
+    let mut changes = <R::ActiveModel as ActiveModelTrait>::default();
+    for column in R::Column::iter().filter(|column| before.get(*column) != after.get(*column)) {
+        changes.set(column, after.get(column));
+    }
+    changes
+}
+
+/// Adds what one row of a batch changes; the batch is one statement, so every row has to change to the same values.
+fn merge_changes<R: Resource>(changes: &mut R::ActiveModel, before: &R::Model, after: &R::Model) -> Result<(), Problem> {
+    let version = R::version_column().into_identity();
+    for column in R::Column::iter().filter(|column| before.get(*column) != after.get(*column)) {
+        let value = after.get(column);
+        let known = changes.get(column).into_value();
+        if known.is_some_and(|known| known != value) && column.into_identity() != version {
+            return Err(Problem::internal("rows of one batch were changed to different values"));
+        }
+        changes.set(column, value);
+    }
+    Ok(())
+}

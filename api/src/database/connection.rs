@@ -1,0 +1,180 @@
+//! The database as the rest of the program sees it: a reader that cannot write, and transactions that only the unit of
+//! work and the upkeep of bookkeeping open.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+
+use super::Pools;
+
+/// One thing that is about to be asked of the database.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// A transaction begins.
+    Begin,
+    /// A statement runs; its SQL, without the values.
+    Statement(&'a str),
+    /// A transaction commits.
+    Commit,
+}
+
+/// Sees each step before it is taken and may refuse it: how tests count statements and make each of them fail.
+pub trait Probe: Send + Sync {
+    /// Called before the step; an error takes the place of the step.
+    fn before(&self, step: Step<'_>) -> Result<(), DbErr>;
+}
+
+/// The pools, and the probe if there is one.
+#[derive(Clone)]
+pub struct Database {
+    pools: Pools,
+    probe: Option<Arc<dyn Probe>>,
+}
+
+impl Database {
+    /// The database behind these pools.
+    pub fn new(pools: Pools) -> Self {
+        Self { pools, probe: None }
+    }
+
+    /// The same database with each step shown to `probe` first.
+    pub fn with_probe(mut self, probe: Arc<dyn Probe>) -> Self {
+        self.probe = Some(probe);
+        self
+    }
+
+    /// Which of the two it is.
+    pub fn backend(&self) -> DbBackend {
+        self.pools.reader.get_database_backend()
+    }
+
+    /// For reading, outside any transaction.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { connection: &self.pools.reader, probe: self.probe.as_deref() }
+    }
+
+    /// Opens a transaction for writing; on SQLite it takes the write lock at once (`BEGIN IMMEDIATE`), so that it cannot
+    /// lose what it has read to another writer.
+    #[expect(clippy::disallowed_methods, reason = "the one place that begins a transaction")]
+    pub(crate) async fn begin(&self) -> Result<Transaction<'_>, DbErr> {
+        let probe = self.probe.as_deref();
+        check(probe, Step::Begin)?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let transaction = self.pools.writer.begin_with_options(options).await?;
+        Ok(Transaction { transaction, probe })
+    }
+
+    /// Closes the pools, waiting for what is under way.
+    pub async fn close(self) {
+        for pool in [self.pools.writer, self.pools.reader] {
+            if let Err(error) = pool.close().await {
+                tracing::warn!(%error, "a database pool did not close");
+            }
+        }
+    }
+}
+
+fn check(probe: Option<&dyn Probe>, step: Step<'_>) -> Result<(), DbErr> {
+    probe.map_or(Ok(()), |probe| probe.before(step))
+}
+
+/// A connection for reading. It refuses to execute anything that is not a query.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    connection: &'a DatabaseConnection,
+    probe: Option<&'a dyn Probe>,
+}
+
+fn refused() -> DbErr {
+    DbErr::Custom("a reader does not write: audited rows are written by the unit of work".to_owned())
+}
+
+#[async_trait]
+impl ConnectionTrait for Reader<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.connection.get_database_backend()
+    }
+
+    async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
+        Err(refused())
+    }
+
+    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
+        Err(refused())
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        check(self.probe, Step::Statement(&statement.sql))?;
+        self.connection.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        check(self.probe, Step::Statement(&statement.sql))?;
+        self.connection.query_all_raw(statement).await
+    }
+
+    /// Without `RETURNING` an insert or an update has to be executed, and that is refused.
+    fn support_returning(&self) -> bool {
+        false
+    }
+}
+
+/// An open transaction. Only the core holds one.
+pub(crate) struct Transaction<'a> {
+    transaction: DatabaseTransaction,
+    probe: Option<&'a dyn Probe>,
+}
+
+impl Transaction<'_> {
+    /// Makes it all durable.
+    pub(crate) async fn commit(self) -> Result<(), DbErr> {
+        if let Err(error) = check(self.probe, Step::Commit) {
+            self.rollback().await;
+            return Err(error);
+        }
+        self.transaction.commit().await
+    }
+
+    /// Takes it all back, and waits until that is done: a transaction that is only dropped is rolled back later.
+    pub(crate) async fn rollback(self) {
+        if let Err(error) = self.transaction.rollback().await {
+            tracing::warn!(%error, "a rollback failed; the connection is given up and the database rolls back by itself");
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.transaction.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        check(self.probe, Step::Statement(&statement.sql))?;
+        #[expect(clippy::disallowed_methods, reason = "passes on what the core executes")]
+        self.transaction.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        check(self.probe, Step::Statement(sql))?;
+        #[expect(clippy::disallowed_methods, reason = "passes on what the core executes")]
+        self.transaction.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        check(self.probe, Step::Statement(&statement.sql))?;
+        self.transaction.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        check(self.probe, Step::Statement(&statement.sql))?;
+        self.transaction.query_all_raw(statement).await
+    }
+}

@@ -1,0 +1,86 @@
+//! What a database error means: whose fault it is, whether to try again, and which constraint spoke.
+
+use sea_orm::{DbErr, RuntimeErr, sqlx};
+
+use crate::core::problem::{Kind, Problem};
+
+/// What to do about a database error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A unique constraint refused it; the constraint's name (PostgreSQL) or its columns as `table.column` (SQLite).
+    Unique(String),
+    /// Another transaction was in the way: deadlock, serialization. The same transaction may succeed the next time.
+    Contention,
+    /// The database cannot be reached, or no connection was free in time.
+    Unreachable,
+    /// Anything else: a fault of the program or of the data.
+    Other,
+}
+
+/// Classifies a database error.
+pub fn classify(error: &DbErr) -> Fault {
+    match error {
+        DbErr::ConnectionAcquire(_) => Fault::Unreachable,
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => classify_driver(error),
+        DbErr::Conn(_) => Fault::Unreachable,
+        _ => Fault::Other,
+    }
+}
+
+fn classify_driver(error: &sqlx::Error) -> Fault {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            if error.is_unique_violation() {
+                let constraint = error.constraint().map(str::to_owned);
+                return Fault::Unique(constraint.unwrap_or_else(|| error.message().to_owned()));
+            }
+            match code.as_ref() {
+                // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available.
+                "40001" | "40P01" | "55P03" => Fault::Contention,
+                // PostgreSQL: class 08 (connection), 57P0x (shutdown), 53300 (too many connections), 25006 (read only, after a failover).
+                "53300" | "25006" => Fault::Unreachable,
+                code if code.len() == 5 && (code.starts_with("08") || code.starts_with("57P0")) => Fault::Unreachable,
+                // SQLite, primary result code: SQLITE_BUSY and SQLITE_LOCKED after the busy timeout; IOERR, FULL, CANTOPEN.
+                code => match code.parse::<u32>().map(|code| code & 0xff) {
+                    Ok(5 | 6 | 8 | 10 | 13 | 14) => Fault::Unreachable,
+                    _ => Fault::Other,
+                },
+            }
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Fault::Unreachable,
+        // A broken connection can surface as a message of the wrong kind in the middle of the protocol.
+        sqlx::Error::Protocol(_) => Fault::Unreachable,
+        _ => Fault::Other,
+    }
+}
+
+/// A database error that no rule of the resource explains.
+impl From<DbErr> for Problem {
+    fn from(error: DbErr) -> Self {
+        match classify(&error) {
+            Fault::Unreachable => {
+                tracing::error!(%error, "the database cannot serve");
+                Problem::unavailable("The database cannot be reached or is too busy. Try again.")
+            }
+            Fault::Contention => {
+                tracing::warn!(%error, "gave up on contention");
+                Problem::unavailable("Others are changing the same rows. Try again.")
+            }
+            Fault::Unique(_) | Fault::Other => Problem::internal(error),
+        }
+    }
+}
+
+impl Problem {
+    /// Whether it says that the database is unreachable or busy.
+    pub fn is_unavailable(&self) -> bool {
+        self.kind() == Kind::Unavailable
+    }
+}
