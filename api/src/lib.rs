@@ -1,1 +1,9 @@
+//! Rollbook as a library: what the binary starts and the tests start too.
 
+pub mod app;
+pub mod cli;
+pub mod core {
+    //! What every resource leans on.
+    pub mod log;
+}
+pub mod database;

@@ -1,0 +1,290 @@
+//! The settings: each is a flag and an environment variable with a default, parsed once into a type that cannot be wrong.
+//!
+//! `.env.example` and `docs/configuration.md` describe the same list; a test below compares the former.
+
+use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
+
+use clap::{Args, builder::RangedU64ValueParser, value_parser};
+
+use crate::{
+    core::log::{LogFilter, LogFormat},
+    database::DatabaseUrl,
+};
+
+/// A day: no request, connection attempt or shutdown of ours sensibly takes longer.
+const LONGEST_TIMEOUT: u64 = 86_400;
+/// A year: the longest life or idleness of a connection that can be asked for.
+const LONGEST_LIFETIME: u64 = 31_536_000;
+
+/// Where the database is and how its pool behaves.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseSettings {
+    /// The database, as sqlite://FILE?mode=rwc or postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full
+    #[arg(
+        long = "database-url",
+        env = "DATABASE_URL",
+        value_name = "URL",
+        default_value = "sqlite://data/rollbook.db?mode=rwc",
+        hide_env_values = true,
+        global = true
+    )]
+    pub url: DatabaseUrl,
+
+    /// Most connections of the pool (on SQLite: of the readers; there is always one writer)
+    #[arg(
+        long = "database-max-connections",
+        env = "ROLLBOOK_DATABASE_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 16,
+        value_parser = value_parser!(u32).range(1..=10_000),
+        global = true
+    )]
+    pub max_connections: u32,
+
+    /// Connections that are kept open even when nothing uses them
+    #[arg(
+        long = "database-min-connections",
+        env = "ROLLBOOK_DATABASE_MIN_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 0,
+        value_parser = value_parser!(u32).range(0..=10_000),
+        global = true
+    )]
+    pub min_connections: u32,
+
+    /// Longest wait for a free connection, before the answer is 503
+    #[arg(
+        long = "database-acquire-timeout",
+        env = "ROLLBOOK_DATABASE_ACQUIRE_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "3",
+        value_parser = timeout,
+        global = true
+    )]
+    pub acquire_timeout: Duration,
+
+    /// How long an unused connection stays open; 0: for ever (PostgreSQL)
+    #[arg(
+        long = "database-idle-timeout",
+        env = "ROLLBOOK_DATABASE_IDLE_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "600",
+        value_parser = lifetime,
+        global = true
+    )]
+    pub idle_timeout: Duration,
+
+    /// How long a connection lives before it is replaced; 0: for ever (PostgreSQL)
+    #[arg(
+        long = "database-max-lifetime",
+        env = "ROLLBOOK_DATABASE_MAX_LIFETIME",
+        value_name = "SECONDS",
+        default_value = "1800",
+        value_parser = lifetime,
+        global = true
+    )]
+    pub max_lifetime: Duration,
+
+    /// Longest wait for the first connection at start (PostgreSQL)
+    #[arg(
+        long = "database-connect-timeout",
+        env = "ROLLBOOK_DATABASE_CONNECT_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "10",
+        value_parser = timeout,
+        global = true
+    )]
+    pub connect_timeout: Duration,
+
+    /// The server aborts a statement that runs longer; 0: never, as PgBouncer needs it (PostgreSQL, not for migrations)
+    #[arg(
+        long = "database-statement-timeout",
+        env = "ROLLBOOK_DATABASE_STATEMENT_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = lifetime,
+        global = true
+    )]
+    pub statement_timeout: Duration,
+}
+
+impl DatabaseSettings {
+    /// The default settings for a database.
+    pub fn new(url: DatabaseUrl) -> Self {
+        Self {
+            url,
+            max_connections: 16,
+            min_connections: 0,
+            acquire_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(600),
+            max_lifetime: Duration::from_secs(1800),
+            connect_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How the server listens, and the limits it keeps.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
+pub struct ServeSettings {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "ROLLBOOK_LISTEN",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8080",
+        value_parser = listen_address
+    )]
+    pub listen: SocketAddr,
+
+    /// Threads that answer requests [default: one per core]
+    #[arg(
+        long,
+        env = "ROLLBOOK_WORKERS",
+        value_name = "COUNT",
+        default_value_t = cores(),
+        hide_default_value = true,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024)
+    )]
+    pub workers: usize,
+
+    /// Longest time to answer a request, before the answer is 504
+    #[arg(
+        long,
+        env = "ROLLBOOK_REQUEST_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = timeout
+    )]
+    pub request_timeout: Duration,
+
+    /// Longest time a client may take to send a request's body
+    #[arg(
+        long,
+        env = "ROLLBOOK_BODY_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "10",
+        value_parser = timeout
+    )]
+    pub body_timeout: Duration,
+
+    /// Largest body of a request, before the answer is 413
+    #[arg(
+        long,
+        env = "ROLLBOOK_BODY_LIMIT",
+        value_name = "BYTES",
+        default_value_t = 1_048_576,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1024..=1_073_741_824)
+    )]
+    pub body_limit: usize,
+
+    /// How long requests in flight may take to finish after SIGTERM or SIGINT
+    #[arg(
+        long,
+        env = "ROLLBOOK_SHUTDOWN_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = timeout
+    )]
+    pub shutdown_timeout: Duration,
+
+    /// How many passwords are hashed at once; each takes a core and 19 MiB for its time [default: one per core]
+    #[arg(
+        long,
+        env = "ROLLBOOK_PASSWORD_HASHERS",
+        value_name = "COUNT",
+        default_value_t = cores(),
+        hide_default_value = true,
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024)
+    )]
+    pub password_hashers: usize,
+
+    /// Apply pending migrations before listening
+    #[arg(
+        long,
+        env = "ROLLBOOK_MIGRATE",
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub migrate: bool,
+}
+
+impl Default for ServeSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: cores(),
+            request_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            body_limit: 1_048_576,
+            shutdown_timeout: Duration::from_secs(30),
+            password_hashers: cores(),
+            migrate: false,
+        }
+    }
+}
+
+/// What is logged to standard error, and in which form.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Log")]
+pub struct LogSettings {
+    /// What is logged: error, warn, info, debug, trace or off, and TARGET=LEVEL for a part, separated by commas
+    #[arg(
+        long = "log",
+        env = "ROLLBOOK_LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        global = true
+    )]
+    pub filter: LogFilter,
+
+    /// The form of the log: lines for people, or one JSON object per line
+    #[arg(
+        long = "log-format",
+        env = "ROLLBOOK_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "pretty",
+        value_enum,
+        global = true
+    )]
+    pub format: LogFormat,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NotAllowed {
+    #[error(
+        "must be a number of seconds, more than 0 and at most {LONGEST_TIMEOUT}, such as 3 or 0.5"
+    )]
+    Timeout,
+    #[error(
+        "must be a number of seconds, at most {LONGEST_LIFETIME}, such as 600, or 0 for no limit"
+    )]
+    Lifetime,
+    #[error("must be an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")]
+    ListenAddress,
+}
+
+fn timeout(text: &str) -> Result<Duration, NotAllowed> {
+    match seconds(text, LONGEST_TIMEOUT) {
+        Some(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(NotAllowed::Timeout),
+    }
+}
+
+fn lifetime(text: &str) -> Result<Duration, NotAllowed> {
+    seconds(text, LONGEST_LIFETIME).ok_or(NotAllowed::Lifetime)
+}
+
+fn seconds(text: &str, most: u64) -> Option<Duration> {
+    let duration = Duration::try_from_secs_f64(text.parse().ok()?).ok()?;
+    (duration <= Duration::from_secs(most)).then_some(duration)
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, NotAllowed> {
+    text.parse().map_err(|_| NotAllowed::ListenAddress)
+}
+
+fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}

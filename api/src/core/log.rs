@@ -1,0 +1,129 @@
+//! The log: tracing to standard error, as lines for people or as one JSON object per line.
+//!
+//! Records of libraries that use `log` come through as well.
+
+use std::{
+    io::{IsTerminal, stderr, stdout},
+    str::FromStr,
+};
+
+use clap::ValueEnum;
+use tracing::{Metadata, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::filter_fn,
+    fmt,
+    layer::SubscriberExt,
+    util::{SubscriberInitExt, TryInitError},
+};
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line per record, for people.
+    #[default]
+    Pretty,
+    /// One JSON object per line, for collectors.
+    Json,
+}
+
+/// What is logged: a list of directives that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+/// Why a text is not a [`LogFilter`].
+#[derive(Debug, thiserror::Error)]
+#[error("must be a level (off, error, warn, info, debug, trace) or a list such as info,sqlx=debug")]
+pub struct LogFilterError;
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = LogFilterError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A single word that is no level would be the name of a target, and silence all others: "inof" logs nothing.
+        let unclear = |directive: &str| {
+            let directive = directive.trim();
+            !directive.contains(['=', '[']) && directive.parse::<LevelFilter>().is_err()
+        };
+        if text.split(',').any(unclear) || EnvFilter::try_new(text).is_err() {
+            return Err(LogFilterError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl LogFilter {
+    fn directives(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
+    }
+}
+
+/// Logs to standard error from now on.
+pub fn start(filter: &LogFilter, format: LogFormat) -> Result<(), TryInitError> {
+    tracing_subscriber::registry()
+        .with(standard_error(format).with_filter(filter.directives()))
+        .try_init()
+}
+
+/// As [`start`], and the progress of migrations goes to standard output as plain lines, as sea-orm-migration's own
+/// command line prints it.
+pub fn start_with_migrations_on_stdout(
+    filter: &LogFilter,
+    format: LogFormat,
+) -> Result<(), TryInitError> {
+    let plain = fmt::layer()
+        .with_writer(stdout)
+        .with_ansi(stdout().is_terminal())
+        .with_target(false)
+        .with_level(false)
+        .without_time()
+        .log_internal_errors(false)
+        .with_filter(filter_fn(is_migration_progress));
+    let other = standard_error(format)
+        .with_filter(filter_fn(|metadata| !is_migration_progress(metadata)))
+        .with_filter(filter.directives());
+    tracing_subscriber::registry()
+        .with(other)
+        .with(plain)
+        .try_init()
+}
+
+fn is_migration_progress(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("sea_orm_migration") && *metadata.level() <= LevelFilter::INFO
+}
+
+fn standard_error(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    // Complaints about a closed standard error would go to standard error, and panic there.
+    let layer = fmt::layer().with_writer(stderr).log_internal_errors(false);
+    match format {
+        LogFormat::Pretty => layer.with_ansi(stderr().is_terminal()).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_or_directives() {
+        for text in [
+            "info",
+            "OFF",
+            "info,sqlx=debug",
+            "api[request]=trace",
+            "warn, api=debug",
+        ] {
+            assert!(text.parse::<LogFilter>().is_ok(), "{text}");
+        }
+        for text in ["", "inof", "info,sqlx", "api=loud", "=,="] {
+            assert!(text.parse::<LogFilter>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Opens the database: one pool on PostgreSQL; on SQLite one writing connection, and readers that cannot write.
+
+use std::{fs, io, path::PathBuf, time::Duration};
+
+use sea_orm::{
+    DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
+    sqlx::{
+        self, ConnectOptions, Connection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    },
+};
+use tokio::time::timeout;
+
+use super::{
+    DatabaseUrlError,
+    url::{SqliteFile, Target},
+};
+use crate::cli::config::DatabaseSettings;
+
+/// How long a SQLite connection waits for a lock that another process holds.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A PostgreSQL connection that idled this long is asked whether it lives before it is used: a busy one needs no
+/// question, and after a restart of the server the pool heals within one round.
+const IDLE_BEFORE_PING: Duration = Duration::from_secs(1);
+/// The oldest PostgreSQL that is supported, as it counts itself.
+const OLDEST_POSTGRES: u32 = 150_000;
+const OLDEST_POSTGRES_MAJOR: u32 = OLDEST_POSTGRES / 10_000;
+
+/// The connections of a process. On PostgreSQL both are the same pool.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    /// For reading; on SQLite these connections refuse to write.
+    pub reader: DatabaseConnection,
+    /// For transactions that write; on SQLite one connection, so that writers queue here and not on the file's lock.
+    pub writer: DatabaseConnection,
+}
+
+impl Pools {
+    /// Which database this is.
+    pub fn backend(&self) -> DbBackend {
+        self.writer.get_database_backend()
+    }
+
+    /// Waits for connections in use and closes all. On SQLite this folds the write-ahead log into the file.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.reader.close_by_ref().await?;
+        self.writer.close_by_ref().await
+    }
+}
+
+/// Why the database could not be opened. Holds no password.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL was not understood.
+    #[error("the database URL {0}")]
+    Url(#[from] DatabaseUrlError),
+    /// The directory of the SQLite file is missing and could not be made.
+    #[error("the directory {} for the database cannot be created", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no SQLite file, and the URL does not ask for one to be made.
+    #[error("there is no database file {}", path.display())]
+    MissingFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The SQLite file could not be opened.
+    #[error("the database file {} cannot be opened", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// PostgreSQL could not be reached, or refused.
+    #[error("cannot connect to PostgreSQL at {address}")]
+    Server {
+        /// Host and port, or the socket.
+        address: String,
+        /// What the driver or the server said.
+        source: sqlx::Error,
+    },
+    /// PostgreSQL did not answer in time.
+    #[error("PostgreSQL at {address} did not answer within {} s", limit.as_secs_f64())]
+    Timeout {
+        /// Host and port, or the socket.
+        address: String,
+        /// `ROLLBOOK_DATABASE_CONNECT_TIMEOUT`.
+        limit: Duration,
+    },
+    /// A PostgreSQL that lacks what the schema needs.
+    #[error("PostgreSQL {found} at {address} is too old")]
+    TooOld {
+        /// Host and port, or the socket.
+        address: String,
+        /// Its major version.
+        found: u32,
+    },
+}
+
+impl ConnectError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Url(_) => "see DATABASE_URL in docs/configuration.md".to_owned(),
+            Self::Directory { .. } | Self::File { .. } => {
+                "check the path in DATABASE_URL and who may write there".to_owned()
+            }
+            Self::MissingFile { .. } => {
+                "check the path in DATABASE_URL, or add ?mode=rwc to it to create the file"
+                    .to_owned()
+            }
+            Self::Server { .. } | Self::Timeout { .. } => {
+                "check DATABASE_URL, and that the server runs and lets this host in".to_owned()
+            }
+            Self::TooOld { .. } => format!("use PostgreSQL {OLDEST_POSTGRES_MAJOR} or later"),
+        }
+    }
+}
+
+/// Opens the pools of a server. Fails where the database cannot be reached now; when it goes away later, the pools
+/// recover by themselves.
+pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError> {
+    match settings.url.target()? {
+        Target::Sqlite(file) => {
+            let writer = sqlite_writer(&file, settings).await?;
+            let reader = sqlite_readers(&file, settings).await?;
+            Ok(Pools { reader, writer })
+        }
+        Target::Postgres(options) => {
+            let options = with_statement_timeout(*options, settings.statement_timeout);
+            let pool = postgres_pool(options, settings, settings.max_connections).await?;
+            Ok(Pools {
+                reader: pool.clone(),
+                writer: pool,
+            })
+        }
+    }
+}
+
+/// Opens the one connection that migrations run on: no statement of theirs is cut short.
+pub async fn connect_for_migrations(
+    settings: &DatabaseSettings,
+) -> Result<DatabaseConnection, ConnectError> {
+    match settings.url.target()? {
+        Target::Sqlite(file) => sqlite_writer(&file, settings).await,
+        Target::Postgres(options) => postgres_pool(*options, settings, 1).await,
+    }
+}
+
+async fn sqlite_writer(
+    file: &SqliteFile,
+    settings: &DatabaseSettings,
+) -> Result<DatabaseConnection, ConnectError> {
+    prepare_file(file)?;
+    let options = sqlite_options(file).create_if_missing(file.create);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(settings.acquire_timeout)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options.journal_mode(SqliteJournalMode::Wal))
+        .await
+        .map_err(|source| cannot_open(file, source))?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+async fn sqlite_readers(
+    file: &SqliteFile,
+    settings: &DatabaseSettings,
+) -> Result<DatabaseConnection, ConnectError> {
+    // Not opened read-only: a reader must be able to recover the write-ahead log after a crash.
+    let options = sqlite_options(file)
+        .create_if_missing(false)
+        .pragma("query_only", "ON");
+    let pool = SqlitePoolOptions::new()
+        .max_connections(settings.max_connections)
+        .min_connections(settings.min_connections)
+        .acquire_timeout(settings.acquire_timeout)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+        .map_err(|source| cannot_open(file, source))?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+fn sqlite_options(file: &SqliteFile) -> SqliteConnectOptions {
+    file.options
+        .clone()
+        .shared_cache(false)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(SQLITE_BUSY_TIMEOUT)
+}
+
+fn prepare_file(file: &SqliteFile) -> Result<(), ConnectError> {
+    let path = file.path.clone();
+    if !file.create {
+        return match file.path.exists() {
+            true => Ok(()),
+            false => Err(ConnectError::MissingFile { path }),
+        };
+    }
+    let Some(directory) = file.path.parent() else {
+        return Ok(());
+    };
+    fs::create_dir_all(directory).map_err(|source| ConnectError::Directory {
+        path: directory.to_owned(),
+        source,
+    })
+}
+
+fn cannot_open(file: &SqliteFile, source: sqlx::Error) -> ConnectError {
+    let path = file.path.clone();
+    ConnectError::File { path, source }
+}
+
+async fn postgres_pool(
+    options: PgConnectOptions,
+    settings: &DatabaseSettings,
+    max_connections: u32,
+) -> Result<DatabaseConnection, ConnectError> {
+    let options = match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("rollbook"),
+    };
+    probe(&options, settings.connect_timeout).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .min_connections(settings.min_connections.min(max_connections))
+        .acquire_timeout(settings.acquire_timeout)
+        .idle_timeout(unless_zero(settings.idle_timeout))
+        .max_lifetime(unless_zero(settings.max_lifetime))
+        .test_before_acquire(false)
+        .before_acquire(|connection, usage| {
+            Box::pin(async move {
+                if usage.idle_for >= IDLE_BEFORE_PING {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(options.clone())
+        .await
+        .map_err(|source| ConnectError::Server {
+            address: address(&options),
+            source,
+        })?;
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+/// One connection outside the pool, which would repeat a refused one until its time is up and then forget the reason.
+async fn probe(options: &PgConnectOptions, limit: Duration) -> Result<(), ConnectError> {
+    let address = address(options);
+    let connection = match timeout(limit, options.connect()).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(source)) => return Err(ConnectError::Server { address, source }),
+        Err(_) => return Err(ConnectError::Timeout { address, limit }),
+    };
+    let version = connection.server_version_num();
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "the first connection did not close cleanly");
+    }
+    match version {
+        Some(number) if number < OLDEST_POSTGRES => Err(ConnectError::TooOld {
+            address,
+            found: number / 10_000,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn with_statement_timeout(options: PgConnectOptions, limit: Duration) -> PgConnectOptions {
+    let in_url = options
+        .get_options()
+        .is_some_and(|text| text.contains("statement_timeout"));
+    if limit.is_zero() || in_url {
+        return options;
+    }
+    options.options([("statement_timeout", limit.as_millis().to_string())])
+}
+
+fn address(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+fn unless_zero(duration: Duration) -> Option<Duration> {
+    (!duration.is_zero()).then_some(duration)
+}

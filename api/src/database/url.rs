@@ -1,0 +1,240 @@
+//! `DATABASE_URL`, checked when it is read and never shown: it may hold a password.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use sea_orm::sqlx::{self, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use secrecy::{ExposeSecret, SecretString};
+
+/// What a PostgreSQL URL may ask for. Others would be ignored by the driver, and a misspelt `sslmode` must not be.
+const POSTGRES_PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// The URL of a database that Rollbook can use.
+#[derive(Clone)]
+pub struct DatabaseUrl(SecretString);
+
+/// Why a text is not a [`DatabaseUrl`]. Never holds the text.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DatabaseUrlError {
+    /// Another database, or no URL at all.
+    #[error("must begin with sqlite: or postgres: (or postgresql:)")]
+    Scheme,
+    /// SQLite's memory databases belong to one connection.
+    #[error(
+        "cannot be a SQLite database in memory, because readers and the writer are separate connections: name a file"
+    )]
+    InMemory,
+    /// No path after `sqlite:`.
+    #[error("names no file: write sqlite://data/rollbook.db?mode=rwc")]
+    NoFile,
+    /// `mode=ro` or `immutable=true`.
+    #[error("cannot be read-only: leave out mode=ro and immutable")]
+    ReadOnly,
+    /// A parameter that the driver would ignore.
+    #[error("has the unknown parameter {0}")]
+    UnknownParameter(String),
+    /// The driver does not understand it.
+    #[error(
+        "cannot be read ({0}); special characters in the user name and the password are written as %40 for @, %2F for / and so on"
+    )]
+    Unreadable(String),
+}
+
+/// What a [`DatabaseUrl`] points to.
+pub(super) enum Target {
+    Postgres(Box<PgConnectOptions>),
+    Sqlite(SqliteFile),
+}
+
+/// A SQLite database file.
+pub(super) struct SqliteFile {
+    pub(super) options: SqliteConnectOptions,
+    pub(super) path: PathBuf,
+    pub(super) create: bool,
+}
+
+impl DatabaseUrl {
+    /// The URL itself, for a client that needs it whole.
+    pub fn secret(&self) -> &SecretString {
+        &self.0
+    }
+
+    pub(super) fn target(&self) -> Result<Target, DatabaseUrlError> {
+        let text = self.0.expose_secret();
+        match text.split_once(':') {
+            Some(("sqlite", _)) => Ok(Target::Sqlite(sqlite_file(text)?)),
+            Some(("postgres" | "postgresql", _)) => {
+                let options = text.parse().map_err(unreadable)?;
+                check_parameters(text)?;
+                Ok(Target::Postgres(Box::new(options)))
+            }
+            _ => Err(DatabaseUrlError::Scheme),
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = DatabaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Self(text.into());
+        url.target()?;
+        Ok(url)
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DatabaseUrl([redacted])")
+    }
+}
+
+fn sqlite_file(text: &str) -> Result<SqliteFile, DatabaseUrlError> {
+    let options: SqliteConnectOptions = text.parse().map_err(unreadable)?;
+    let path = options.get_filename().to_owned();
+    let asks = |parameter: &str| parameters(text).any(|pair| pair == parameter);
+    // A name that begins with "file:" is a URI to SQLite and could say all of this again.
+    if text.contains(":memory:") || asks("mode=memory") || path.starts_with("file:") {
+        return Err(DatabaseUrlError::InMemory);
+    }
+    if path == Path::new("") || path == Path::new("/") {
+        return Err(DatabaseUrlError::NoFile);
+    }
+    if asks("mode=ro") || asks("immutable=true") || asks("immutable=1") {
+        return Err(DatabaseUrlError::ReadOnly);
+    }
+    let create = asks("mode=rwc");
+    Ok(SqliteFile {
+        options,
+        path,
+        create,
+    })
+}
+
+fn check_parameters(text: &str) -> Result<(), DatabaseUrlError> {
+    for pair in parameters(text) {
+        let name = pair.split('=').next().unwrap_or_default();
+        let known = POSTGRES_PARAMETERS.contains(&name)
+            || name.starts_with("options[")
+            || name.starts_with("options%5B");
+        if known || name.is_empty() {
+            continue;
+        }
+        // Anything but a word may be the rest of a password with a question mark in it.
+        let is_word = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        return Err(match is_word {
+            true => DatabaseUrlError::UnknownParameter(name.to_owned()),
+            false => DatabaseUrlError::Unreadable("invalid parameters".to_owned()),
+        });
+    }
+    Ok(())
+}
+
+fn parameters(text: &str) -> impl Iterator<Item = &str> {
+    let query = text.split_once('?').map_or("", |(_, query)| query);
+    query.split('&')
+}
+
+fn unreadable(error: sqlx::Error) -> DatabaseUrlError {
+    DatabaseUrlError::Unreadable(match error {
+        sqlx::Error::Configuration(reason) => reason.to_string(),
+        other => other.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> Option<DatabaseUrlError> {
+        text.parse::<DatabaseUrl>().err()
+    }
+
+    #[test]
+    fn files_and_servers_are_taken() {
+        for text in [
+            "sqlite://data/rollbook.db?mode=rwc",
+            "sqlite:rollbook.db",
+            "sqlite:///var/lib/rollbook/rollbook.db?mode=rw",
+            "postgres://localhost/rollbook",
+            "postgresql://u:p%40ss@db.example:5433/rollbook?sslmode=verify-full&sslrootcert=/ca.pem",
+            "postgres:///rollbook?host=/run/postgresql",
+        ] {
+            assert_eq!(refusal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn others_are_refused_with_a_reason() {
+        use DatabaseUrlError::*;
+        for (text, expected) in [
+            ("", Scheme),
+            ("mysql://localhost/rollbook", Scheme),
+            ("data/rollbook.db", Scheme),
+            ("sqlite::memory:", InMemory),
+            ("sqlite://shared?mode=memory&cache=shared", InMemory),
+            ("sqlite://", NoFile),
+            ("sqlite://data/rollbook.db?mode=ro", ReadOnly),
+            (
+                "postgres://localhost/rollbook?sslmod=require",
+                UnknownParameter("sslmod".to_owned()),
+            ),
+        ] {
+            assert_eq!(refusal(text), Some(expected), "{text}");
+        }
+        assert!(matches!(
+            refusal("postgres://u:p/w@host/db"),
+            Some(Unreadable(_))
+        ));
+        assert!(matches!(
+            refusal("postgres://host/db?sslmode=maybe"),
+            Some(Unreadable(_))
+        ));
+    }
+
+    #[test]
+    fn neither_debug_nor_an_error_shows_the_password() {
+        let url: DatabaseUrl = "postgres://rollbook:hunter2hunter2@localhost/rollbook"
+            .parse()
+            .expect("good");
+        assert!(!format!("{url:?}").contains("hunter2"));
+        for text in [
+            "postgres://u:hunter2/x@host/db",
+            "postgress://u:hunter2@host/db",
+            "postgres://u:hunter2@host:port/db",
+            "postgres://u:hunter2@host/db?sslmode=maybe",
+            "postgres://u:hunter2@host/db?colour=red",
+            "postgres://u:12?hunter2@host/db",
+        ] {
+            let error = refusal(text).expect("refused");
+            assert!(
+                !format!("{error} {error:?}").contains("hunter2"),
+                "{text}: {error}"
+            );
+        }
+    }
+}
