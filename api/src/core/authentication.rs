@@ -1,0 +1,138 @@
+//! Authentication: a credential becomes a principal, in one statement, on every request. Nothing is cached, so that a key
+//! that was revoked fails the next time it is used.
+
+use std::rc::Rc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, header};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest};
+use chrono::{DateTime, FixedOffset};
+use entity::sea_orm_active_enums::{ApiKeyStatus, UserRole, UserStatus};
+use entity::{api_keys, users};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::authorization::{Action, Collection, Scope, Scopes};
+use super::caller::Principal;
+use super::credential;
+use super::problem::{Kind, Problem};
+use super::usage::Use;
+use super::{clock, request};
+use crate::app::State;
+
+/// The one answer to every credential that is not good.
+pub fn unauthenticated() -> Problem {
+    Problem::new(Kind::Unauthenticated, "No valid credential was sent.")
+}
+
+/// Middleware of `/v1`: authenticates, and checks that the key's scopes reach the collection.
+pub async fn authenticate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let state = State::of(request.request()).ok_or_else(|| Problem::internal("the server has no state"))?;
+    let principal = principal(&state, request.request()).await?;
+    request::record_caller(request.request(), &principal);
+    if let Some(scope) = scope_of(&request)
+        && !principal.scopes.allow(scope)
+    {
+        let detail = format!("This needs a key with the scope {scope}.");
+        return Err(Problem::new(Kind::InsufficientScope, detail).into());
+    }
+    request.extensions_mut().insert(Rc::new(principal));
+    next.call(request).await
+}
+
+/// The scope that a request needs: its collection, and whether it reads or writes.
+fn scope_of(request: &ServiceRequest) -> Option<Scope> {
+    let name = request.path().strip_prefix("/v1/")?.split('/').next()?;
+    let collection = Collection::ALL.into_iter().find(|collection| collection.name() == name)?;
+    let action = if request.method() == Method::GET || request.method() == Method::HEAD { Action::Read } else { Action::Write };
+    Some(Scope::Of(collection, action))
+}
+
+#[derive(FromQueryResult)]
+struct KeyRow {
+    id: Uuid,
+    key_hash: String,
+    scopes: Value,
+    organization_id: Option<Uuid>,
+    expires_at: Option<DateTime<FixedOffset>>,
+    status: ApiKeyStatus,
+    user_id: Uuid,
+    user_status: UserStatus,
+    user_role: UserRole,
+}
+
+async fn principal(state: &State, request: &HttpRequest) -> Result<Principal, Problem> {
+    let key = presented(request).ok_or_else(unauthenticated)?;
+    let key_id = credential::public_id(key).ok_or_else(unauthenticated)?;
+    let row = find(state, key_id).await?.ok_or_else(unauthenticated)?;
+    let now = clock::now();
+    let good = credential::matches(key, &row.key_hash)
+        && row.status == ApiKeyStatus::Active
+        && row.expires_at.is_none_or(|end| end.to_utc() > now)
+        && row.user_status == UserStatus::Active;
+    if !good {
+        return Err(unauthenticated());
+    }
+    state.usage.note(row.id, || Use::of(request, now));
+    Ok(Principal {
+        user_id: row.user_id,
+        role: row.user_role,
+        api_key_id: row.id,
+        scopes: Scopes::of(&row.scopes),
+        organization_id: row.organization_id,
+        expires_at: row.expires_at,
+    })
+}
+
+async fn find(state: &State, key_id: &str) -> Result<Option<KeyRow>, Problem> {
+    let user = api_keys::Entity::belongs_to(users::Entity)
+        .from(api_keys::Column::UserId)
+        .to(users::Column::Id);
+    let row = api_keys::Entity::find()
+        .select_only()
+        .columns([
+            api_keys::Column::Id,
+            api_keys::Column::KeyHash,
+            api_keys::Column::Scopes,
+            api_keys::Column::OrganizationId,
+            api_keys::Column::ExpiresAt,
+            api_keys::Column::Status,
+            api_keys::Column::UserId,
+        ])
+        .column_as(users::Column::Status, "user_status")
+        .column_as(users::Column::Role, "user_role")
+        .join(JoinType::InnerJoin, user.into())
+        .filter(api_keys::Column::KeyId.eq(key_id))
+        .into_model::<KeyRow>()
+        .one(&state.database.reader())
+        .await?;
+    Ok(row)
+}
+
+/// The key in `Authorization: Bearer` or in `X-Api-Key`; sent twice it is as good as none.
+fn presented(request: &HttpRequest) -> Option<&str> {
+    let single = |name: &str| {
+        let mut values = request.headers().get_all(name);
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value.and_then(|value| value.to_str().ok())),
+            _ => Err(()),
+        }
+    };
+    let bearer = single(header::AUTHORIZATION.as_str()).ok()?;
+    let api_key = single("x-api-key").ok()?;
+    match (bearer, api_key) {
+        (None, key) => key.map(str::trim),
+        (Some(authorization), None) => {
+            let (scheme, key) = authorization.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+        }
+        (Some(_), Some(_)) => None,
+    }
+}

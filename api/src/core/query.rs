@@ -1,0 +1,54 @@
+//! Query strings and ids in paths.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::input::{Fields, Input, parse_id};
+use super::problem::{Kind, Problem};
+
+/// A query string of this form. An unknown or a wrong parameter is refused, so that a mistyped filter is not a wider one.
+pub struct Query<T>(pub T);
+
+impl<T: Input> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let members = members(request.query_string());
+        ready(Fields::parse(&members).map(Query).map_err(|errors| Problem::faulty(Kind::BadParameter, errors)))
+    }
+}
+
+/// The parameters by name; one that is repeated is an array.
+fn members(query: &str) -> Map<String, Value> {
+    let mut members = Map::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let value = Value::String(value.into_owned());
+        match members.get_mut(name.as_ref()) {
+            None => {
+                members.insert(name.into_owned(), value);
+            }
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    members
+}
+
+/// The `{id}` of a path. What is no id names nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Id(pub Uuid);
+
+impl FromRequest for Id {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.match_info().get("id").and_then(parse_id);
+        ready(id.map(Id).ok_or_else(Problem::not_found))
+    }
+}

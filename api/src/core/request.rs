@@ -1,0 +1,153 @@
+//! What surrounds every request: its ids, its time limit, its log line, its metrics, and the one form of every error.
+
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use uuid::Uuid;
+
+use super::caller::Principal;
+use super::problem::{self, Kind, Problem};
+use super::clock;
+use crate::app::State;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The ids by which a request is found again.
+#[derive(Clone, Debug)]
+pub struct RequestIds {
+    /// The client's, or one that was made.
+    pub request_id: String,
+    /// The client's, or the request's id.
+    pub correlation_id: String,
+    /// The client's.
+    pub causation_id: Option<String>,
+}
+
+impl RequestIds {
+    /// The ids that the middleware has put there.
+    pub fn of(request: &HttpRequest) -> Self {
+        let known = request.extensions().get::<Self>().cloned();
+        known.unwrap_or_else(|| Self::read(request))
+    }
+
+    fn read(request: &HttpRequest) -> Self {
+        let header = |name: &str| {
+            let text = request.headers().get(name)?.to_str().ok()?;
+            let visible = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+            visible.then(|| text.to_owned())
+        };
+        let request_id = header("x-request-id").unwrap_or_else(|| clock::new_id().to_string());
+        Self {
+            correlation_id: header("x-correlation-id").unwrap_or_else(|| request_id.clone()),
+            causation_id: header("x-causation-id"),
+            request_id,
+        }
+    }
+}
+
+/// Who acted, for the log line.
+#[derive(Clone, Copy)]
+struct Actor {
+    user_id: Uuid,
+    organization_id: Option<Uuid>,
+}
+
+/// Notes the caller for the request's log line.
+pub fn record_caller(request: &HttpRequest, principal: &Principal) {
+    let actor = Actor { user_id: principal.user_id, organization_id: principal.organization_id };
+    request.extensions_mut().insert(actor);
+}
+
+/// Notes the organization that a request is about, for its log line.
+pub fn record_organization(request: &HttpRequest, organization_id: Uuid) {
+    if let Some(actor) = request.extensions_mut().get_mut::<Actor>() {
+        actor.organization_id = Some(organization_id);
+    }
+}
+
+/// The outermost middleware.
+pub async fn surround(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let start = Instant::now();
+    let ids = RequestIds::read(request.request());
+    request.extensions_mut().insert(ids.clone());
+    let state = State::of(request.request());
+    let http_request = request.request().clone();
+
+    let limit = state.as_ref().map(|state| state.limits.answer_time);
+    let answer = match limit {
+        Some(limit) => tokio::time::timeout(limit, next.call(request)).await.unwrap_or_else(|_| Err(too_slow().into())),
+        None => next.call(request).await,
+    };
+    let mut response = match answer {
+        Ok(response) => into_problem(response, &ids.request_id),
+        Err(error) => {
+            let response = problem_of(&error, &http_request).render(&ids.request_id);
+            ServiceResponse::new(http_request, response)
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(&ids.request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    finish(&response, state.as_ref(), &ids, start);
+    Ok(response)
+}
+
+fn too_slow() -> Problem {
+    Problem::new(Kind::Timeout, "The server took too long to answer. The request may have taken effect, whole, or not at all.")
+}
+
+/// An error of ours as it is, and one of the framework's own as the problem it means.
+fn problem_of(error: &actix_web::Error, request: &HttpRequest) -> Problem {
+    match error.as_error::<Problem>() {
+        Some(problem) => problem.clone(),
+        None => problem::from_framework(error.as_response_error().status_code(), request),
+    }
+}
+
+/// Gives an error answer its final form: the problem document with the request's id.
+fn into_problem(response: ServiceResponse<impl MessageBody + 'static>, request_id: &str) -> ServiceResponse<BoxBody> {
+    let problem = match response.response().error() {
+        Some(error) => Some(problem_of(error, response.request())),
+        None => response.response().extensions().get::<Problem>().cloned(),
+    };
+    match problem {
+        Some(problem) => {
+            let (request, _) = response.into_parts();
+            ServiceResponse::new(request, problem.render(request_id))
+        }
+        None => response.map_into_boxed_body(),
+    }
+}
+
+fn finish(response: &ServiceResponse<BoxBody>, state: Option<&State>, ids: &RequestIds, start: Instant) {
+    let request = response.request();
+    let status = response.status().as_u16();
+    let duration = start.elapsed();
+    let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    if let Some(state) = state {
+        state.metrics.request(request.method().as_str(), &route, status, duration);
+    }
+    let actor = request.extensions().get::<Actor>().copied();
+    tracing::info!(
+        request_id = %ids.request_id,
+        method = %request.method(),
+        route,
+        status,
+        duration_ms = duration.as_secs_f64() * 1000.0,
+        actor = actor.map(|actor| tracing::field::display(actor.user_id)),
+        organization = actor.and_then(|actor| actor.organization_id).map(tracing::field::display),
+        "request"
+    );
+}
+
+/// A problem as an answer, for services that cannot fail with one.
+pub fn respond_with(problem: Problem) -> HttpResponse {
+    HttpResponse::from_error(problem)
+}
