@@ -9,9 +9,9 @@ pub struct Model {
     pub id: Uuid,
     pub event_type: String,
     pub aggregate_type: String,
-    #[sea_orm(unique_key = "events_aggregate_id_aggregate_version_idx")]
+    #[sea_orm(unique_key = "events_aggregate_id_aggregate_version_key")]
     pub aggregate_id: Uuid,
-    #[sea_orm(unique_key = "events_aggregate_id_aggregate_version_idx")]
+    #[sea_orm(unique_key = "events_aggregate_id_aggregate_version_key")]
     pub aggregate_version: i64,
     #[sea_orm(column_type = "JsonBinary")]
     pub data: Json,

@@ -4,6 +4,7 @@ pub mod prelude;
 
 pub mod api_keys;
 pub mod events;
+pub mod idempotency_keys;
 pub mod memberships;
 pub mod organizations;
 pub mod sea_orm_active_enums;

@@ -9,9 +9,9 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    #[sea_orm(unique_key = "memberships_user_id_organization_id_idx")]
+    #[sea_orm(unique_key = "memberships_user_id_organization_id_key")]
     pub user_id: Uuid,
-    #[sea_orm(unique_key = "memberships_user_id_organization_id_idx")]
+    #[sea_orm(unique_key = "memberships_user_id_organization_id_key")]
     pub organization_id: Uuid,
     pub role: MembershipRole,
     #[sea_orm(column_type = "JsonBinary")]

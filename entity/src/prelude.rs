@@ -2,6 +2,7 @@
 
 pub use super::api_keys::Entity as ApiKeys;
 pub use super::events::Entity as Events;
+pub use super::idempotency_keys::Entity as IdempotencyKeys;
 pub use super::memberships::Entity as Memberships;
 pub use super::organizations::Entity as Organizations;
 pub use super::users::Entity as Users;
