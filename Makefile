@@ -1,0 +1,32 @@
+# The verbs of daily work. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test entities docs fmt lint clean
+
+help: ## List these verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: ## Build, and serve on 127.0.0.1:8080 from a SQLite database under data/
+	@scripts/run
+
+test: ## Run every test on SQLite and on a throw-away PostgreSQL
+	@scripts/test
+
+entities: ## Make entity/src again from the migrations
+	@scripts/generate-entities
+
+docs: ## Make docs/openapi.json again from the code
+	@mkdir -p docs target
+	cargo run --quiet --package rollbook -- openapi > target/openapi.json
+	@mv target/openapi.json docs/openapi.json
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: ## Check format, lints, licences and sources
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	scripts/tool cargo-deny --log-level error check licenses bans sources
+
+clean: ## Remove all that was built (the database under data/ stays)
+	cargo clean
