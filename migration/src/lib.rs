@@ -2,6 +2,7 @@
 
 pub use sea_orm_migration::prelude::*;
 
+mod audit;
 mod m20261121_000001_create_organizations;
 mod m20261121_000002_create_users;
 mod m20261121_000003_create_memberships;

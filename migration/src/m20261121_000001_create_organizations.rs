@@ -1,6 +1,6 @@
 //! Organizations: the tenants that everything else belongs to.
 
-use crate::support::*;
+use crate::{audit::Audited, support::*};
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 const TABLE: &str = "organizations";
@@ -48,6 +48,18 @@ impl MigrationTrait for Migration {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// What the trail needs to know of the table.
+pub fn audited(backend: DbBackend) -> Audited {
+    Audited {
+        aggregate: "organization",
+        removal: "DELETED",
+        bookkeeping: &[],
+        secret: &[],
+        table: TABLE,
+        definition: table(backend),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Users: the people, with what they sign in by.
 
-use crate::support::*;
+use crate::{audit::Audited, support::*};
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 const TABLE: &str = "users";
@@ -59,6 +59,30 @@ impl MigrationTrait for Migration {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// What the trail needs to know of the table.
+pub fn audited(backend: DbBackend) -> Audited {
+    Audited {
+        aggregate: "user",
+        removal: "DELETED",
+        bookkeeping: &[
+            "last_login_ip",
+            "current_login_ip",
+            "last_login_at",
+            "current_login_at",
+            "failed_login_attempts",
+            "locked_until",
+        ],
+        secret: &[
+            "password_hash",
+            "password_reset_token",
+            "email_verification_token",
+            "mfa_secret",
+        ],
+        table: TABLE,
+        definition: table(backend),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Memberships: who belongs to which organization, as what.
 
-use crate::support::*;
+use crate::{audit::Audited, support::*};
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 const TABLE: &str = "memberships";
@@ -40,6 +40,18 @@ impl MigrationTrait for Migration {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// What the trail needs to know of the table.
+pub fn audited(backend: DbBackend) -> Audited {
+    Audited {
+        aggregate: "membership",
+        removal: "REMOVED",
+        bookkeeping: &[],
+        secret: &["invitation_token"],
+        table: TABLE,
+        definition: table(backend),
     }
 }
 

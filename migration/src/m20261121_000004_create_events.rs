@@ -1,6 +1,11 @@
 //! Events: the trail. What is written here stays as it is.
 
-use crate::support::*;
+use crate::{
+    audit::{self, Audited},
+    m20261121_000001_create_organizations, m20261121_000002_create_users,
+    m20261121_000003_create_memberships,
+    support::*,
+};
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 const TABLE: &str = "events";
@@ -27,26 +32,37 @@ impl MigrationTrait for Migration {
             ],
         )
         .await?;
-        match backend {
-            DbBackend::Sqlite => execute(manager, SQLITE_IMMUTABLE).await,
-            _ => {
-                execute(manager, POSTGRES_CONTAINMENT).await?;
-                execute(manager, POSTGRES_IMMUTABLE).await
-            }
+        if backend != DbBackend::Sqlite {
+            execute(manager, POSTGRES_CONTAINMENT).await?;
         }
+        audit::prepare(manager).await?;
+        audit::make_immutable(manager).await?;
+        for table in earlier_tables(backend) {
+            audit::install(manager, &table).await?;
+        }
+        Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_table(manager, TABLE).await?;
-        match manager.get_database_backend() {
-            DbBackend::Sqlite => Ok(()),
-            _ => execute(manager, "DROP FUNCTION events_refuse_change()").await,
+        for table in earlier_tables(manager.get_database_backend()) {
+            audit::remove(manager, &table).await?;
         }
+        drop_table(manager, TABLE).await?;
+        audit::dismantle(manager).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
+}
+
+/// The tables that had to wait for the trail.
+fn earlier_tables(backend: DbBackend) -> [Audited; 3] {
+    [
+        m20261121_000001_create_organizations::audited(backend),
+        m20261121_000002_create_users::audited(backend),
+        m20261121_000003_create_memberships::audited(backend),
+    ]
 }
 
 /// The references wait for the commit: an event is written before the row that it tells of.
@@ -95,19 +111,3 @@ fn table(backend: DbBackend) -> TableCreateStatement {
 const POSTGRES_CONTAINMENT: &str = "
 CREATE INDEX events_tags_idx ON events USING gin (tags jsonb_path_ops) WITH (fastupdate = off);
 CREATE INDEX events_data_idx ON events USING gin (data jsonb_path_ops) WITH (fastupdate = off)";
-
-const POSTGRES_IMMUTABLE: &str = "
-CREATE OR REPLACE FUNCTION events_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  RAISE EXCEPTION 'events are never changed or removed' USING ERRCODE = 'restrict_violation', TABLE = 'events';
-END $$;
-CREATE TRIGGER events_immutable BEFORE UPDATE OR DELETE ON events
-  FOR EACH ROW EXECUTE FUNCTION events_refuse_change();
-CREATE TRIGGER events_not_truncated BEFORE TRUNCATE ON events
-  FOR EACH STATEMENT EXECUTE FUNCTION events_refuse_change()";
-
-const SQLITE_IMMUTABLE: &str = "
-CREATE TRIGGER events_not_updated BEFORE UPDATE ON events
-BEGIN SELECT RAISE(ABORT, 'events are never changed or removed'); END;
-CREATE TRIGGER events_not_deleted BEFORE DELETE ON events
-BEGIN SELECT RAISE(ABORT, 'events are never changed or removed'); END";

@@ -1,6 +1,9 @@
 //! API keys: credentials of a user, for all that the user may do or for one organization.
 
-use crate::support::*;
+use crate::{
+    audit::{self, Audited},
+    support::*,
+};
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
 
 const TABLE: &str = "api_keys";
@@ -15,7 +18,8 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_enum(manager, "api_key_type", TYPE).await?;
         create_enum(manager, "api_key_status", STATUS).await?;
-        create_table(manager, table(manager.get_database_backend()), TABLE).await?;
+        let backend = manager.get_database_backend();
+        create_table(manager, table(backend), TABLE).await?;
         create_indexes(
             manager,
             [
@@ -35,7 +39,8 @@ impl MigrationTrait for Migration {
                     .take(),
             ],
         )
-        .await
+        .await?;
+        audit::install(manager, &audited(backend)).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -46,6 +51,24 @@ impl MigrationTrait for Migration {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// What the trail needs to know of the table.
+pub fn audited(backend: DbBackend) -> Audited {
+    Audited {
+        aggregate: "api_key",
+        removal: "REVOKED",
+        bookkeeping: &[
+            "last_used_at",
+            "last_used_ip",
+            "last_used_user_agent",
+            "usage_count",
+            "usage_reset_at",
+        ],
+        secret: &["key_hash"],
+        table: TABLE,
+        definition: table(backend),
     }
 }
 
