@@ -1,1 +1,28 @@
+//! The migrations of Rollbook's database, oldest first, for PostgreSQL and for SQLite.
 
+pub use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_create_organizations;
+mod m20261121_000002_create_users;
+mod m20261121_000003_create_memberships;
+mod m20261121_000004_create_events;
+mod m20261121_000005_create_api_keys;
+mod m20261121_000006_create_idempotency_keys;
+mod support;
+
+/// Brings a database from any earlier schema to this one, and back.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_create_organizations::Migration),
+            Box::new(m20261121_000002_create_users::Migration),
+            Box::new(m20261121_000003_create_memberships::Migration),
+            Box::new(m20261121_000004_create_events::Migration),
+            Box::new(m20261121_000005_create_api_keys::Migration),
+            Box::new(m20261121_000006_create_idempotency_keys::Migration),
+        ]
+    }
+}

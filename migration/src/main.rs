@@ -1,1 +1,8 @@
-fn main(){}
+//! The stock migration command: `cargo run -p migration -- up|down|status|fresh|refresh|reset`.
+
+use sea_orm_migration::prelude::*;
+
+#[tokio::main]
+async fn main() {
+    cli::run_cli(migration::Migrator).await;
+}

@@ -1,0 +1,243 @@
+//! The words that migrations share: columns, checks, references and indexes that mean the same on both backends.
+//!
+//! PostgreSQL's types refuse what does not belong into a column. SQLite's do not, so every table made by
+//! [`create_table`] carries a check per column there that refuses the same.
+
+use sea_orm_migration::{
+    prelude::*,
+    schema::{json_binary, timestamp_with_time_zone, uuid},
+    sea_orm::DbBackend,
+};
+
+/// White space that a name is trimmed of, as each backend writes it.
+const POSTGRES_BLANKS: &str = r"E' \t\n\x0B\f\r'";
+const SQLITE_BLANKS: &str = "char(32, 9, 10, 11, 12, 13)";
+
+/// The primary key. The application sets it; the default serves other clients.
+pub fn id(backend: DbBackend) -> ColumnDef {
+    let default = match backend {
+        DbBackend::Sqlite => "randomblob(16)",
+        _ => "gen_random_uuid()",
+    };
+    uuid("id").primary_key().default(Expr::cust(default)).take()
+}
+
+/// A time that is now where the client does not say.
+pub fn moment(name: &'static str, backend: DbBackend) -> ColumnDef {
+    timestamp_with_time_zone(name)
+        .default(Expr::cust(now(backend)))
+        .take()
+}
+
+/// A JSON object that is empty where the client does not say.
+pub fn json_object(name: &'static str) -> ColumnDef {
+    json_binary(name).default("{}").take()
+}
+
+/// The present as an SQL expression; on SQLite in the text form in which the application writes times.
+pub fn now(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f', 'now') || '+00:00'",
+        _ => "now()",
+    }
+}
+
+/// What a foreign key adds to its rows' life.
+#[derive(Clone, Copy)]
+pub enum Reference {
+    /// The row that is named cannot go.
+    Restrict,
+    /// The row goes with the one it names.
+    Cascade,
+    /// Checked at the commit: the row that is named may be written later in the transaction.
+    Deferred,
+}
+
+/// Makes a column a foreign key to the id of another table.
+///
+/// The schema builder loses the constraint's name on SQLite and knows no deferrable ones.
+pub fn references(
+    mut column: ColumnDef,
+    table: &str,
+    target: &str,
+    reference: Reference,
+) -> ColumnDef {
+    let name = column.get_column_name();
+    let rule = reference_rule(target, reference);
+    column
+        .extra(format!("CONSTRAINT {table}_{name}_fkey {rule}"))
+        .take()
+}
+
+fn reference_rule(target: &str, reference: Reference) -> String {
+    let suffix = match reference {
+        Reference::Restrict => "",
+        Reference::Cascade => " ON DELETE CASCADE",
+        Reference::Deferred => " DEFERRABLE INITIALLY DEFERRED",
+    };
+    format!("REFERENCES {target} (id){suffix}")
+}
+
+/// A named rule about rows, `<table>_<what>_check`.
+pub fn check(table: &str, what: &str, rule: impl Into<String>) -> Check {
+    Check::named(
+        Alias::new(format!("{table}_{what}_check")),
+        Expr::cust(rule.into()),
+    )
+}
+
+/// The rule that a text has more than white space in it.
+pub fn not_blank(table: &str, column: &str, backend: DbBackend) -> Check {
+    let trimmed = match backend {
+        DbBackend::Sqlite => format!("trim({column}, {SQLITE_BLANKS})"),
+        _ => format!("btrim({column}, {POSTGRES_BLANKS})"),
+    };
+    check(table, column, format!("{trimmed} <> ''"))
+}
+
+/// The rule that a JSON column holds an object.
+pub fn is_object(table: &str, column: &str, backend: DbBackend) -> Check {
+    let rule = match backend {
+        DbBackend::Sqlite => {
+            format!("CASE WHEN json_valid({column}) THEN json_type({column}) = 'object' ELSE 0 END")
+        }
+        _ => format!("jsonb_typeof({column}) = 'object'"),
+    };
+    check(table, column, rule)
+}
+
+/// A unique constraint, `<table>_<columns>_key`.
+pub fn unique(table: &str, columns: &[&'static str]) -> IndexCreateStatement {
+    let mut constraint = Index::create();
+    constraint
+        .unique()
+        .name(format!("{table}_{}_key", columns.join("_")));
+    for column in columns {
+        constraint.col(*column);
+    }
+    constraint
+}
+
+/// An index, `<table>_<columns>_idx`; a column may be followed by ` desc`.
+pub fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+    let mut statement = Index::create();
+    let mut name = table.to_owned();
+    for column in columns {
+        let (column, order) = match column.strip_suffix(" desc") {
+            Some(column) => (column, IndexOrder::Desc),
+            None => (*column, IndexOrder::Asc),
+        };
+        name = format!("{name}_{column}");
+        statement.col((column, order));
+    }
+    statement.table(table).name(format!("{name}_idx")).take()
+}
+
+/// Creates a table; on SQLite with the checks that make its columns as strict as PostgreSQL's.
+pub async fn create_table(
+    manager: &SchemaManager<'_>,
+    mut table: TableCreateStatement,
+    name: &str,
+) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DbBackend::Sqlite {
+        for column in table.get_columns().clone() {
+            if let Some(rule) = sqlite_type_rule(&column) {
+                let what = format!("{}_type", column.get_column_name());
+                table.check(check(name, &what, rule));
+            }
+        }
+    }
+    manager.create_table(table).await
+}
+
+/// Drops a table with all that is on it.
+pub async fn drop_table(manager: &SchemaManager<'_>, name: &'static str) -> Result<(), DbErr> {
+    manager.drop_table(Table::drop().table(name).take()).await
+}
+
+/// Creates indexes one after the other.
+pub async fn create_indexes<const N: usize>(
+    manager: &SchemaManager<'_>,
+    indexes: [IndexCreateStatement; N],
+) -> Result<(), DbErr> {
+    for index in indexes {
+        manager.create_index(index).await?;
+    }
+    Ok(())
+}
+
+/// Creates a native enumeration on PostgreSQL; SQLite has a check on the column instead.
+pub async fn create_enum(
+    manager: &SchemaManager<'_>,
+    name: &'static str,
+    values: &[&'static str],
+) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let values = values.iter().map(|value| Alias::new(*value));
+    manager
+        .create_type(
+            extension::postgres::Type::create()
+                .as_enum(name)
+                .values(values)
+                .to_owned(),
+        )
+        .await
+}
+
+/// Drops what [`create_enum`] made.
+pub async fn drop_enum(manager: &SchemaManager<'_>, name: &'static str) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    manager
+        .drop_type(extension::postgres::Type::drop().name(name).to_owned())
+        .await
+}
+
+/// Runs SQL as it stands, one statement or several.
+pub async fn execute(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+    manager
+        .get_connection()
+        .execute_unprepared(sql)
+        .await
+        .map(|_| ())
+}
+
+/// What PostgreSQL's type of the column would refuse, as an SQLite check.
+fn sqlite_type_rule(column: &ColumnDef) -> Option<String> {
+    let name = column.get_column_name();
+    let text = format!("typeof({name}) = 'text'");
+    // PostgreSQL has no NUL in text, and SQLite's length() stops at one.
+    let plain_text = format!("{text} AND instr({name}, char(0)) = 0");
+    let rule = match column.get_column_type()? {
+        ColumnType::String(StringLen::N(length)) => {
+            format!("{plain_text} AND length({name}) <= {length}")
+        }
+        ColumnType::Text => plain_text,
+        ColumnType::Uuid => format!("typeof({name}) = 'blob' AND length({name}) = 16"),
+        ColumnType::Blob => format!("typeof({name}) = 'blob'"),
+        ColumnType::TimestampWithTimeZone => format!(
+            "{text} AND {name} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' AND julianday({name}) IS NOT NULL"
+        ),
+        ColumnType::JsonBinary => format!("{text} AND json_valid({name})"),
+        ColumnType::Boolean => format!("{name} IN (0, 1)"),
+        ColumnType::Integer => {
+            format!("typeof({name}) = 'integer' AND {name} BETWEEN -2147483648 AND 2147483647")
+        }
+        ColumnType::BigInteger => format!("typeof({name}) = 'integer'"),
+        ColumnType::Enum { variants, .. } => {
+            let values: Vec<_> = variants
+                .iter()
+                .map(|value| format!("'{}'", value.to_string()))
+                .collect();
+            format!("{name} IN ({})", values.join(", "))
+        }
+        _ => return None,
+    };
+    match column.get_column_spec().nullable {
+        Some(false) => Some(rule),
+        _ => Some(format!("{name} IS NULL OR ({rule})")),
+    }
+}
