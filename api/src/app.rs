@@ -1,50 +1,196 @@
-//! A stand-in of the branch that builds the commands, to try them with: the real application replaces this file.
+//! The application as a value: what the server and the tests start.
 
-use std::{io, net::TcpListener, time::Duration};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::{App as ActixApp, HttpResponse, HttpServer, dev::Server, web};
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App as ActixApp, HttpRequest, HttpServer, web};
+use tokio::task::JoinHandle;
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::{AppExt, scope};
 
-use crate::{cli::config::ServeSettings, database::Pools};
+use crate::cli::config::ServeSettings;
+use crate::core::idempotency::{self, Running};
+use crate::core::metrics::Metrics;
+use crate::core::password::Hasher;
+use crate::core::usage::{self, Usage};
+use crate::core::{authentication, openapi, request};
+use crate::database::{Database, Pools};
+use crate::resources;
 
-/// The stand-in of the application.
-#[derive(Debug)]
-pub struct App;
+/// How often kept answers that have expired are removed.
+const CLEANING: Duration = Duration::from_secs(600);
+
+/// What all requests share.
+#[derive(Clone)]
+pub struct State {
+    /// The database.
+    pub database: Database,
+    /// Limits of a request.
+    pub limits: Limits,
+    /// Hashes passwords.
+    pub hasher: Hasher,
+    /// Idempotency keys whose requests are running.
+    pub running: Running,
+    /// Uses of API keys that are not written yet.
+    pub usage: Usage,
+    /// What `/metrics` shows.
+    pub metrics: Metrics,
+    /// What `/openapi.json` shows, and which methods each path takes.
+    pub document: Arc<Document>,
+}
+
+/// Limits of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest body, in bytes.
+    pub body_size: usize,
+    /// Longest time to send the body.
+    pub body_time: Duration,
+    /// Longest time to answer.
+    pub answer_time: Duration,
+}
+
+/// The OpenAPI document, ready to be sent.
+pub struct Document {
+    /// As JSON.
+    pub json: String,
+    /// The methods of each path, with `{parameters}`.
+    pub methods: BTreeMap<String, Vec<&'static str>>,
+}
+
+impl State {
+    /// The state of a server with this database.
+    pub fn new(database: Database, settings: &ServeSettings) -> io::Result<Self> {
+        Ok(Self {
+            database,
+            limits: Limits {
+                body_size: settings.body_limit,
+                body_time: settings.body_timeout,
+                answer_time: settings.request_timeout,
+            },
+            hasher: Hasher::new(settings.password_hashers),
+            running: Running::default(),
+            usage: Usage::default(),
+            metrics: Metrics::default(),
+            document: Arc::new(document()?),
+        })
+    }
+
+    /// The state of the server that received the request.
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone())
+    }
+}
+
+fn document() -> io::Result<Document> {
+    let document = openapi();
+    Ok(Document { json: document.to_pretty_json()?, methods: openapi::methods(&document) })
+}
+
+/// A running server and what runs beside it.
+pub struct App {
+    /// The server; it stops when it is told to.
+    pub server: Server,
+    state: State,
+    upkeep: JoinHandle<()>,
+}
 
 impl App {
-    /// Serves `/healthz`, and `/slow` to try the shutdown with.
-    pub fn start(
-        listener: TcpListener,
-        _pools: Pools,
-        settings: &ServeSettings,
-    ) -> io::Result<Server> {
-        let server = HttpServer::new(|| {
-            ActixApp::new()
-                .route("/healthz", web::get().to(HttpResponse::Ok))
-                .route("/slow", web::get().to(slow))
+    /// Starts to answer on `listener`.
+    ///
+    /// # Errors
+    /// Where the listener cannot be used.
+    pub fn start(listener: TcpListener, pools: Pools, settings: &ServeSettings) -> io::Result<Self> {
+        Self::start_with(listener, State::new(Database::new(pools), settings)?, settings)
+    }
+
+    /// Starts to answer on `listener`, with a state that was made before.
+    ///
+    /// # Errors
+    /// Where the listener cannot be used.
+    pub fn start_with(listener: TcpListener, state: State, settings: &ServeSettings) -> io::Result<Self> {
+        let shared = web::Data::new(state.clone());
+        let server = HttpServer::new(move || {
+            let (app, _) = ActixApp::new()
+                .wrap(from_fn(request::surround))
+                .app_data(shared.clone())
+                .into_utoipa_app()
+                .configure(routes)
+                .split_for_parts();
+            app.default_service(web::to(resources::system::unmatched))
         });
-        Ok(server
+        let server = server
             .workers(settings.workers)
             .shutdown_timeout(settings.shutdown_timeout.as_secs_f64().ceil() as u64)
             .disable_signals()
             .listen(listener)?
-            .run())
+            .run();
+        let upkeep = tokio::spawn(upkeep(state.clone()));
+        Ok(Self { server, state, upkeep })
+    }
+
+    /// Ends what runs beside the server and writes what was gathered; for after the server has stopped.
+    pub async fn finish(upkeep: Upkeep) {
+        upkeep.task.abort();
+        write_usage(&upkeep.state).await;
+    }
+
+    /// The server, and what is to be finished after it.
+    pub fn into_parts(self) -> (Server, Upkeep) {
+        (self.server, Upkeep { state: self.state, task: self.upkeep })
     }
 }
 
-async fn slow() -> &'static str {
-    actix_web::rt::time::sleep(Duration::from_secs(4)).await;
-    "finished\n"
+/// What runs beside a server.
+pub struct Upkeep {
+    state: State,
+    task: JoinHandle<()>,
 }
 
-/// The stand-in of the API's description.
+async fn upkeep(state: State) {
+    let mut writing = tokio::time::interval(usage::INTERVAL);
+    let mut cleaning = tokio::time::interval(CLEANING);
+    loop {
+        tokio::select! {
+            _ = writing.tick() => write_usage(&state).await,
+            _ = cleaning.tick() => match idempotency::remove_expired(&state.database).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::debug!(removed, "kept answers expired"),
+                Err(error) => tracing::warn!(%error, "expired answers could not be removed"),
+            },
+        }
+    }
+}
+
+async fn write_usage(state: &State) {
+    if let Err(error) = state.usage.write(&state.database).await {
+        tracing::warn!(%error, "the use of API keys could not be written; it is kept for the next time");
+    }
+}
+
+/// Every route, once: the server and the document are made of it.
+fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
+    resources::system::routes(config);
+    config.service(
+        scope::scope("/v1")
+            .wrap(from_fn(authentication::authenticate))
+            .configure(resources::organizations::routes)
+            .configure(resources::users::routes)
+            .configure(resources::memberships::routes)
+            .configure(resources::api_keys::routes)
+            .configure(resources::events::routes)
+            .default_service(web::to(resources::system::unmatched)),
+    );
+}
+
+/// The OpenAPI 3.1 document of the API, made from the routes.
 pub fn openapi() -> OpenApi {
-    OpenApiBuilder::new()
-        .info(
-            InfoBuilder::new()
-                .title("Rollbook")
-                .version(env!("CARGO_PKG_VERSION"))
-                .build(),
-        )
-        .build()
+    let (_, document) =
+        ActixApp::new().into_utoipa_app().openapi(openapi::base()).configure(routes).split_for_parts();
+    openapi::complete(document)
 }

@@ -2,8 +2,6 @@
 
 pub mod app;
 pub mod cli;
-pub mod core {
-    //! What every resource leans on.
-    pub mod log;
-}
+pub mod core;
 pub mod database;
+pub mod resources;

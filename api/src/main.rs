@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `rollbook`; everything is in the library, so that tests start the same.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    api::cli::main()
+}

@@ -1,3 +1,190 @@
-//! The command line.
+//! The command line: one file per command.
 
+use std::{
+    error::Error,
+    io::{self, Write, stderr, stdout},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+pub mod bootstrap;
 pub mod config;
+mod environment_file;
+mod migrate;
+mod openapi;
+mod serve;
+mod usage;
+
+use bootstrap::{BootstrapCommand, BootstrapError};
+use environment_file::EnvironmentFileError;
+use migrate::{MigrateCommand, MigrateError};
+use serve::{ServeCommand, ServeError};
+
+const FAILED: u8 = 1;
+const BAD_SETTINGS: u8 = 2;
+const ADMIN_EXISTS: u8 = 3;
+
+/// Organizations, users, memberships, API keys and their audit trail behind one REST API.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rollbook",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Settings are taken from flags, then the environment, then the file .env in the working directory, then \
+                  their defaults.\nExit status: 0 done, 1 failed, 2 bad usage or settings, 3 an admin exists already \
+                  (bootstrap)."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(ServeCommand),
+    Migrate(MigrateCommand),
+    Bootstrap(BootstrapCommand),
+    /// Print the OpenAPI 3.1 document of the API; needs no database
+    Openapi,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    EnvironmentFile(#[from] EnvironmentFileError),
+    #[error("the runtime cannot start")]
+    Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    #[error("the OpenAPI document cannot be written as JSON")]
+    Openapi(#[from] serde_json::Error),
+    #[error("standard output cannot be written")]
+    Output(#[source] io::Error),
+}
+
+impl CommandError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::EnvironmentFile(error) => Some(error.hint()),
+            Self::Serve(error) => error.hint(),
+            Self::Migrate(error) => error.hint(),
+            Self::Bootstrap(error) => error.hint(),
+            Self::Runtime(_) | Self::Openapi(_) | Self::Output(_) => None,
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::EnvironmentFile(_) => BAD_SETTINGS,
+            Self::Bootstrap(BootstrapError::AdminExists) => ADMIN_EXISTS,
+            Self::Bootstrap(error) if error.is_bad_usage() => BAD_SETTINGS,
+            _ => FAILED,
+        }
+    }
+}
+
+/// Runs the command that the arguments ask for.
+pub fn main() -> ExitCode {
+    // Before the arguments are parsed, because their defaults come from the environment.
+    if let Err(error) = environment_file::load() {
+        return report(&error.into());
+    }
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return usage::report(&error),
+    };
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+fn run(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Serve(command) => runtime()?.block_on(command.run())?,
+        Command::Migrate(command) => runtime()?.block_on(command.run())?,
+        Command::Bootstrap(command) => runtime()?.block_on(command.run())?,
+        Command::Openapi => print(&openapi::document()?).or_else(is_closed)?,
+    }
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    // Requests are answered on actix's own threads; this one only waits.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::Runtime)
+}
+
+/// Prints to standard output, without the panic of `println!` when it is closed.
+fn print(text: &str) -> io::Result<()> {
+    let mut output = stdout().lock();
+    writeln!(output, "{text}")?;
+    output.flush()
+}
+
+/// A reader that has seen enough, such as `head`, is no failure.
+fn is_closed(error: io::Error) -> Result<(), CommandError> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(CommandError::Output(error)),
+    }
+}
+
+fn report(error: &CommandError) -> ExitCode {
+    complain(&describe(error), error.hint().as_deref());
+    ExitCode::from(error.exit_code())
+}
+
+fn complain(what: &str, hint: Option<&str>) {
+    let hint = hint.map_or(String::new(), |hint| format!("\n  {hint}"));
+    // Where standard error is closed there is nobody left to tell.
+    let _ = writeln!(stderr(), "rollbook: {what}{hint}");
+}
+
+/// What went wrong, with the causes in brackets, each of them said once.
+fn describe(error: &dyn Error) -> String {
+    let what = error.to_string();
+    let mut causes: Vec<String> = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !what.contains(&text) && !causes.iter().any(|said| said.contains(&text)) {
+            causes.push(text);
+        }
+        cause = error.source();
+    }
+    match causes.is_empty() {
+        true => what,
+        false => format!("{what} ({})", causes.join(": ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let error = CommandError::Output(io::Error::other(refused));
+        assert_eq!(
+            describe(&error),
+            "standard output cannot be written (connection refused)"
+        );
+    }
+}

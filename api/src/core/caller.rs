@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::authorization::Scopes;
-use super::body::Fingerprint;
+use super::body::{Fingerprint, bad_parameter};
 use super::event::Origin;
 use super::idempotency::IdempotencyKey;
-use super::problem::{FieldError, Kind, Problem};
+use super::problem::Problem;
 use super::request::RequestIds;
 use super::unit_of_work::UnitOfWork;
 use crate::app::State;
@@ -127,14 +127,8 @@ impl Caller {
         };
         let text = value.to_str().ok().filter(|text| (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()));
         let (Some(text), None) = (text, values.next()) else {
-            return Err(Problem::faulty(
-                Kind::BadParameter,
-                vec![FieldError {
-                    pointer: "/Idempotency-Key".to_owned(),
-                    code: "invalid-key",
-                    detail: "Must be sent once, with 1 to 255 visible ASCII characters.".to_owned(),
-                }],
-            ));
+            let detail = "Must be sent once, with 1 to 255 visible ASCII characters.";
+            return Err(bad_parameter("Idempotency-Key", "invalid-key", detail));
         };
         let fingerprint = self.request.extensions().get::<Fingerprint>().cloned();
         let fingerprint = fingerprint.ok_or_else(|| Problem::internal("a POST without a body that was read"))?;

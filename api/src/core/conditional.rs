@@ -1,10 +1,13 @@
 //! Conditional requests: the version as entity tag (RFC 9110, section 13).
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
-use actix_web::http::header::{self, HeaderName};
+use std::future::{Ready, ready};
 
-use super::problem::{FieldError, Kind, Problem};
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderName};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+
+use super::body::bad_parameter;
+use super::problem::{Kind, Problem};
 use super::resource::View;
 
 /// The entity tag of a version.
@@ -51,6 +54,15 @@ impl Precondition {
     }
 }
 
+impl FromRequest for Precondition {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Tags {
     Any,
@@ -87,10 +99,9 @@ fn tags(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Proble
 }
 
 fn not_tags(name: &HeaderName) -> Problem {
-    let error = FieldError {
-        pointer: format!("/{name}"),
-        code: "invalid-etag",
-        detail: "Must be entity tags in double quotes, separated by commas, or *.".to_owned(),
-    };
-    Problem::faulty(Kind::BadParameter, vec![error])
+    bad_parameter(
+        name.as_str(),
+        "invalid-etag",
+        "Must be entity tags in double quotes, separated by commas, or *.",
+    )
 }

@@ -2,6 +2,18 @@
 
 use serde_json::{Map, Value};
 
+use super::input::Patch;
+use super::json::JsonObject;
+
+/// Merges the object that was sent, if one was, into a JSON column.
+pub fn apply(patch: &Patch<JsonObject>, column: &mut Value) {
+    if let Some(patch) = patch.value() {
+        let mut object = JsonObject::of(column);
+        merge(&mut object.0, &patch.0);
+        *column = object.into();
+    }
+}
+
 /// Applies `patch` to the members of `target`: `null` removes, an object merges, anything else replaces.
 pub fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     for (name, change) in patch {

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod idempotency;
 pub mod input;
 pub mod json;
+pub mod log;
 pub mod merge_patch;
 pub mod metrics;
 pub mod openapi;

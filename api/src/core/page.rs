@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
-use super::body::bad_parameter;
-use super::input::{Fault, Field};
+use uuid::Uuid;
+
+use super::input::{Fault, Field, parse_id};
 use super::problem::{Kind, Problem};
 
 /// One page of a list.
@@ -87,6 +88,27 @@ impl Cursor {
     }
 }
 
+impl Cursor {
+    /// The cursor after the resource with this id, in a list that is sorted by id.
+    pub fn of_id(list: &str, id: Uuid) -> Self {
+        Self::new(list, [id.to_string()])
+    }
+}
+
+/// The id after which a list that is sorted by id goes on, if a cursor was sent.
+///
+/// # Errors
+/// `bad-cursor` where `list` did not give the cursor.
+pub fn after(cursor: &Option<CursorText>, list: &str) -> Result<Option<Uuid>, Problem> {
+    let Some(text) = cursor else {
+        return Ok(None);
+    };
+    match text.decode()?.key(list)? {
+        [id] => parse_id(id).map(Some).ok_or_else(bad_cursor),
+        _ => Err(bad_cursor()),
+    }
+}
+
 /// The refusal of a cursor that this list did not give.
 pub fn bad_cursor() -> Problem {
     Problem::new(Kind::BadCursor, "This cursor does not belong to this list. Start again without one.")
@@ -147,12 +169,4 @@ fn next_link(request: &HttpRequest, cursor: &str) -> String {
     let others = form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != "cursor");
     query.extend_pairs(others).append_pair("cursor", cursor);
     format!("{}?{}", request.path(), query.finish())
-}
-
-/// One text out of a query's text, for parameters that are not declared as fields.
-///
-/// # Errors
-/// `bad-parameter` for a parameter that is not of its form.
-pub fn parameter<T: Field>(name: &str, value: &str) -> Result<T, Problem> {
-    T::present(&Value::from(value)).map_err(|fault| bad_parameter(name, fault.code, &fault.detail))
 }

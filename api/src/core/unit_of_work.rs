@@ -23,7 +23,7 @@ use super::clock;
 use super::event::{self, Origin, Transition, Verb};
 use super::problem::{Kind, Problem};
 use super::resource::{self, Resource};
-use crate::database::fault::{self, Fault};
+use crate::database::{Fault, classify};
 use crate::database::{Database, Transaction};
 
 /// How often a transaction that others were in the way of is tried before the caller is told.
@@ -59,7 +59,7 @@ impl UnitOfWork<'_> {
             match result {
                 Ok(value) => match transaction.commit().await {
                     Ok(()) => return Ok(value),
-                    Err(error) if attempt < ATTEMPTS && fault::classify(&error) == Fault::Contention => {}
+                    Err(error) if attempt < ATTEMPTS && classify(&error) == Fault::Contention => {}
                     Err(error) => return Err(error.into()),
                 },
                 Err(problem) => {
@@ -224,7 +224,7 @@ impl UnitOfWork<'_> {
 
     /// Notes a failed statement: whether to run the whole again, and what the caller is told.
     pub(super) fn failed(&mut self, error: DbErr) -> Problem {
-        self.contended |= fault::classify(&error) == Fault::Contention;
+        self.contended |= classify(&error) == Fault::Contention;
         error.into()
     }
 
@@ -248,7 +248,7 @@ impl UnitOfWork<'_> {
 
     /// An event that is there already means that another writer of the aggregate was faster.
     fn unrecorded(&mut self, error: DbErr) -> Problem {
-        if matches!(fault::classify(&error), Fault::Unique(_)) {
+        if matches!(classify(&error), Fault::Unique(_)) {
             self.contended = true;
             return Problem::unavailable("Others are changing the same row. Try again.");
         }
@@ -257,7 +257,7 @@ impl UnitOfWork<'_> {
 
     /// A row that a unique constraint refused names the field to blame.
     fn refused<R: Resource>(&mut self, error: DbErr) -> Problem {
-        let Fault::Unique(constraint) = fault::classify(&error) else {
+        let Fault::Unique(constraint) = classify(&error) else {
             return self.failed(error);
         };
         match R::UNIQUE.iter().find(|(columns, _)| names_constraint::<R>(&constraint, columns)) {

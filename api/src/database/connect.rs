@@ -5,7 +5,7 @@ use std::{fs, io, path::PathBuf, time::Duration};
 use sea_orm::{
     DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions, Connection,
+        self, ConnectOptions, Connection, PgConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
@@ -115,6 +115,9 @@ impl ConnectError {
                 "check the path in DATABASE_URL, or add ?mode=rwc to it to create the file"
                     .to_owned()
             }
+            Self::Server { source, .. } if is_missing_database(source) => {
+                "create the database first, for example by createdb".to_owned()
+            }
             Self::Server { .. } | Self::Timeout { .. } => {
                 "check DATABASE_URL, and that the server runs and lets this host in".to_owned()
             }
@@ -144,7 +147,7 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError>
 }
 
 /// Opens the one connection that migrations run on: no statement of theirs is cut short.
-pub async fn connect_for_migrations(
+pub(super) async fn connect_for_migrations(
     settings: &DatabaseSettings,
 ) -> Result<DatabaseConnection, ConnectError> {
     match settings.url.target()? {
@@ -228,11 +231,11 @@ async fn postgres_pool(
     settings: &DatabaseSettings,
     max_connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
-    let options = match options.get_application_name() {
-        Some(_) => options,
-        None => options.application_name("rollbook"),
-    };
-    probe(&options, settings.connect_timeout).await?;
+    let options = with_application_name(options);
+    let first = single(&options, settings.connect_timeout).await?;
+    if let Err(error) = first.close().await {
+        tracing::debug!(%error, "the first connection did not close cleanly");
+    }
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .min_connections(settings.min_connections.min(max_connections))
@@ -257,24 +260,39 @@ async fn postgres_pool(
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
-/// One connection outside the pool, which would repeat a refused one until its time is up and then forget the reason.
-async fn probe(options: &PgConnectOptions, limit: Duration) -> Result<(), ConnectError> {
+/// A connection of its own, outside any pool, where the database is PostgreSQL; with its address.
+pub(super) async fn postgres_connection(
+    settings: &DatabaseSettings,
+) -> Result<Option<(PgConnection, String)>, ConnectError> {
+    let Target::Postgres(options) = settings.url.target()? else {
+        return Ok(None);
+    };
+    let options = with_application_name(*options);
+    let connection = single(&options, settings.connect_timeout).await?;
+    Ok(Some((connection, address(&options))))
+}
+
+/// Connects once: a pool would repeat a refused attempt until its time is up, and then forget the reason.
+async fn single(options: &PgConnectOptions, limit: Duration) -> Result<PgConnection, ConnectError> {
     let address = address(options);
     let connection = match timeout(limit, options.connect()).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(source)) => return Err(ConnectError::Server { address, source }),
         Err(_) => return Err(ConnectError::Timeout { address, limit }),
     };
-    let version = connection.server_version_num();
-    if let Err(error) = connection.close().await {
-        tracing::debug!(%error, "the first connection did not close cleanly");
-    }
-    match version {
+    match connection.server_version_num() {
         Some(number) if number < OLDEST_POSTGRES => Err(ConnectError::TooOld {
             address,
             found: number / 10_000,
         }),
-        _ => Ok(()),
+        _ => Ok(connection),
+    }
+}
+
+fn with_application_name(options: PgConnectOptions) -> PgConnectOptions {
+    match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("rollbook"),
     }
 }
 
@@ -293,6 +311,11 @@ fn address(options: &PgConnectOptions) -> String {
         Some(socket) => socket.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),
     }
+}
+
+fn is_missing_database(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some("3D000")
 }
 
 fn unless_zero(duration: Duration) -> Option<Duration> {

@@ -1,10 +1,16 @@
-//! Connecting to the database, telling its state and what its errors mean.
+//! The database: where it is, how it is opened, whether its schema is the one this build knows, and what its errors mean.
 
 mod connect;
 mod connection;
-pub mod fault;
-pub mod schema_version;
+mod fault;
+mod migration_connection;
+mod schema_version;
+mod url;
 
 pub use connect::{ConnectError, Pools, connect};
 pub(crate) use connection::Transaction;
 pub use connection::{Database, Probe, Reader, Step};
+pub use fault::{Fault, classify};
+pub use migration_connection::MigrationConnection;
+pub use schema_version::{SchemaError, SchemaState, check, require_current};
+pub use url::{DatabaseUrl, DatabaseUrlError};

@@ -32,6 +32,62 @@ pub async fn check<C: ConnectionTrait>(connection: &C) -> Result<SchemaState, Db
     Ok(compare(known, applied(connection).await?))
 }
 
+/// Why a schema is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// The database is older than this build, or empty.
+    #[error(
+        "the database schema is behind this version: pending {}",
+        shown(pending)
+    )]
+    Behind {
+        /// The migrations that are to be applied, in their order.
+        pending: Vec<String>,
+    },
+    /// The database is newer than this build.
+    #[error(
+        "the database schema is ahead of this version, which does not know {}",
+        shown(unknown)
+    )]
+    Ahead {
+        /// The migrations that this build does not know.
+        unknown: Vec<String>,
+    },
+    /// The state could not be read.
+    #[error("the version of the database schema cannot be read")]
+    Unreadable(#[from] DbErr),
+}
+
+impl SchemaError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Behind { .. } => Some(
+                "run `rollbook migrate up`, or start with `rollbook serve --migrate`".to_owned(),
+            ),
+            Self::Ahead { .. } => Some("install the newer rollbook that applied them".to_owned()),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
+fn shown(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [name] => name.clone(),
+        [first, others @ ..] => format!("{first} and {} more", others.len()),
+    }
+}
+
+/// Refuses every state but [`SchemaState::Current`].
+pub async fn require_current<C: ConnectionTrait>(connection: &C) -> Result<(), SchemaError> {
+    match check(connection).await? {
+        SchemaState::Current => Ok(()),
+        SchemaState::Behind { pending } => Err(SchemaError::Behind { pending }),
+        SchemaState::Ahead { unknown } => Err(SchemaError::Ahead { unknown }),
+    }
+}
+
 async fn applied<C: ConnectionTrait>(connection: &C) -> Result<BTreeSet<String>, DbErr> {
     let backend = connection.get_database_backend();
     let statement = Statement::from_string(backend, "SELECT version FROM seaql_migrations");

@@ -1,0 +1,249 @@
+//! `rollbook bootstrap`: the first system admin, their organization and an API key.
+
+use std::io::{self, BufRead, IsTerminal, stdin};
+
+use clap::{Args, ValueEnum};
+use sea_orm::DbErr;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tracing_subscriber::util::TryInitError;
+use uuid::Uuid;
+
+use super::{
+    config::{DatabaseSettings, LogSettings},
+    print,
+};
+use crate::{
+    core::log,
+    database::{ConnectError, Pools, SchemaError, connect, require_current},
+};
+
+/// More than a password may have, in bytes: 1,024 characters of four bytes, and the end of the line.
+const LONGEST_LINE: u64 = 4 * 1024 + 2;
+
+/// Make the first system admin, with an organization that they own and an API key with scope *
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The key is printed once and cannot be read again. Where an admin exists already, nothing is \
+                        changed and the exit status is 3."
+)]
+pub(super) struct BootstrapCommand {
+    #[command(flatten)]
+    arguments: BootstrapArguments,
+    #[command(flatten)]
+    database: DatabaseSettings,
+    #[command(flatten)]
+    log: LogSettings,
+}
+
+/// Who the first admin is.
+#[derive(Args, Debug)]
+pub struct BootstrapArguments {
+    /// E-mail address of the admin
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: String,
+
+    /// Read the admin's password from standard input, one line; without it the admin has a key only
+    #[arg(long)]
+    pub password_stdin: bool,
+
+    /// Name of the organization [default: one made from the e-mail address]
+    #[arg(long, value_name = "NAME")]
+    pub organization: Option<String>,
+
+    /// Form of the answer: for people, or one line of JSON with user_id, organization_id and api_key
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
+    pub format: OutputFormat,
+}
+
+/// The form of an answer on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Lines for people.
+    Text,
+    /// One line of JSON.
+    Json,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Bootstrapped {
+    /// The admin.
+    pub user_id: Uuid,
+    /// The organization that they own.
+    pub organization_id: Uuid,
+    /// The key, whole: this is its only appearance.
+    pub api_key: SecretString,
+}
+
+/// Why nothing was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// There is an admin, so nothing was changed.
+    #[error("a system admin exists already; nothing was changed")]
+    AdminExists,
+    /// An argument that the rules of the API refuse.
+    #[error("--{argument} {reason}")]
+    Argument {
+        /// The flag, without its hyphens.
+        argument: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Standard input would show what is typed.
+    #[error("--password-stdin reads no password from a terminal, which would show it")]
+    Terminal,
+    /// Standard input could not be read, or is not text.
+    #[error("the password cannot be read from standard input")]
+    Unreadable(#[source] io::Error),
+    /// The log did not start.
+    #[error("the log cannot start")]
+    Log(#[from] TryInitError),
+    /// The database did not open.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The schema is another one.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The database failed; nothing was changed.
+    #[error("the database failed; nothing was changed")]
+    Database(#[from] DbErr),
+    /// All was made, but the key could not be shown.
+    #[error("the admin was made, but the key could not be printed and is lost")]
+    Output(#[source] io::Error),
+}
+
+impl BootstrapError {
+    pub(super) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::AdminExists => "the admin makes further users and keys by the API",
+            Self::Terminal => "pipe it in: rollbook bootstrap --password-stdin … < FILE",
+            Self::Unreadable(_) => "it is one line of UTF-8 text, at most 1,024 characters",
+            Self::Connect(error) => return Some(error.hint()),
+            Self::Schema(error) => return error.hint(),
+            Self::Argument { .. } => "see rollbook bootstrap --help",
+            Self::Log(_) | Self::Database(_) | Self::Output(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    pub(super) fn is_bad_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Argument { .. } | Self::Terminal | Self::Unreadable(_)
+        )
+    }
+}
+
+impl BootstrapCommand {
+    pub(super) async fn run(self) -> Result<(), BootstrapError> {
+        log::start(&self.log.filter, self.log.format)?;
+        let password = self.arguments.password()?;
+        let pools = connect(&self.database).await?;
+        require_current(&pools.reader).await?;
+        let made = run(&self.arguments, password, &pools).await;
+        if let Err(error) = pools.close().await {
+            tracing::warn!(%error, "the database was not closed cleanly");
+        }
+        let answer = made?.answer(self.arguments.format);
+        print(answer.expose_secret()).map_err(BootstrapError::Output)
+    }
+}
+
+/// A stand-in for the transaction, which comes with the unit of work.
+pub async fn run(
+    arguments: &BootstrapArguments,
+    password: Option<SecretString>,
+    _pools: &Pools,
+) -> Result<Bootstrapped, BootstrapError> {
+    if arguments.email.starts_with("admin@") {
+        return Err(BootstrapError::AdminExists);
+    }
+    Ok(Bootstrapped {
+        user_id: Uuid::nil(),
+        organization_id: Uuid::nil(),
+        api_key: format!("rbk_stand-in_{}", password.is_some()).into(),
+    })
+}
+
+impl BootstrapArguments {
+    fn password(&self) -> Result<Option<SecretString>, BootstrapError> {
+        if !self.password_stdin {
+            return Ok(None);
+        }
+        if stdin().is_terminal() {
+            return Err(BootstrapError::Terminal);
+        }
+        let password = first_line(stdin().lock()).map_err(BootstrapError::Unreadable)?;
+        Ok(Some(password))
+    }
+}
+
+/// The first line without its end. What follows is left alone; what is too long for a password is cut where the rules
+/// still see that it is too long.
+fn first_line(input: impl BufRead) -> io::Result<SecretString> {
+    let mut line = String::new();
+    input.take(LONGEST_LINE).read_line(&mut line)?;
+    let end = line.trim_end_matches('\n').trim_end_matches('\r').len();
+    line.truncate(end);
+    Ok(line.into())
+}
+
+impl Bootstrapped {
+    fn answer(&self, format: OutputFormat) -> SecretString {
+        let Self {
+            user_id,
+            organization_id,
+            api_key,
+        } = self;
+        let api_key = api_key.expose_secret();
+        match format {
+            OutputFormat::Json => json!({
+                "user_id": user_id,
+                "organization_id": organization_id,
+                "api_key": api_key,
+            })
+            .to_string(),
+            OutputFormat::Text => format!(
+                "user          {user_id}\norganization  {organization_id}\nAPI key       {api_key}\n\
+                 The key is shown only now: keep it safe."
+            ),
+        }
+        .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_as_it_is() {
+        for (input, expected) in [
+            ("correct horse\n", "correct horse"),
+            ("correct horse\r\n", "correct horse"),
+            (" blanks stay \nsecond line\n", " blanks stay "),
+            ("no end", "no end"),
+            ("", ""),
+        ] {
+            let password = first_line(input.as_bytes()).expect("text");
+            assert_eq!(password.expose_secret(), expected, "{input:?}");
+        }
+        assert!(first_line(&b"\xff\xfe\n"[..]).is_err());
+    }
+
+    #[test]
+    fn the_json_answer_is_one_line_and_debug_hides_the_key() {
+        let made = Bootstrapped {
+            user_id: Uuid::nil(),
+            organization_id: Uuid::nil(),
+            api_key: "rbk_secret".into(),
+        };
+        let answer = made.answer(OutputFormat::Json);
+        let answer = answer.expose_secret();
+        assert!(!answer.contains('\n'));
+        let parsed: serde_json::Value = serde_json::from_str(answer).expect("JSON");
+        assert_eq!(parsed["api_key"], "rbk_secret");
+        assert!(!format!("{made:?}").contains("rbk_secret"));
+    }
+}

@@ -1,0 +1,212 @@
+//! `rollbook serve`: opens the database, refuses a schema that it does not know, and answers requests until it is told
+//! to stop.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use actix_web::dev::Server;
+use clap::Args;
+use tokio::{net::TcpSocket, time::timeout};
+use tracing_subscriber::util::TryInitError;
+
+use super::{
+    config::{DatabaseSettings, LogSettings, ServeSettings},
+    migrate::{self, MigrateError},
+    print,
+};
+use crate::{
+    app::App,
+    core::log,
+    database::{ConnectError, Pools, SchemaError, connect, require_current},
+};
+
+/// Connections that wait to be accepted; more are refused by the system.
+const BACKLOG: u32 = 1024;
+/// When all requests are done only a stuck connection is left to wait for.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Answer requests
+#[derive(Args, Debug)]
+#[command(
+    after_help = "SIGTERM and SIGINT let requests in flight finish within the shutdown timeout; a second one ends \
+                        the process at once."
+)]
+pub(super) struct ServeCommand {
+    #[command(flatten)]
+    serve: ServeSettings,
+    #[command(flatten)]
+    database: DatabaseSettings,
+    #[command(flatten)]
+    log: LogSettings,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServeError {
+    #[error("the log cannot start")]
+    Log(#[from] TryInitError),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error("the server failed")]
+    Server(#[source] io::Error),
+    #[error("stopped at once by a second signal; requests in flight were cut off")]
+    Interrupted,
+}
+
+impl ServeError {
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Listen { source, .. } => listen_hint(source.kind()),
+            Self::Migrate(error) => error.hint(),
+            Self::Connect(error) => Some(error.hint()),
+            Self::Schema(error) => error.hint(),
+            Self::Log(_) | Self::Server(_) | Self::Interrupted => None,
+        }
+    }
+}
+
+fn listen_hint(kind: io::ErrorKind) -> Option<String> {
+    let hint = match kind {
+        io::ErrorKind::AddrInUse => {
+            "another process listens there: stop it, or choose another port by ROLLBOOK_LISTEN"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege: choose another by ROLLBOOK_LISTEN"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this host does not have that address: choose another by ROLLBOOK_LISTEN"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+impl ServeCommand {
+    pub(super) async fn run(self) -> Result<(), ServeError> {
+        log::start(&self.log.filter, self.log.format)?;
+        // First, so that a start that cannot succeed does not migrate.
+        let reserved = reserve(self.serve.listen)?;
+        if self.serve.migrate {
+            migrate::bring_up(&self.database).await?;
+        }
+        let pools = connect(&self.database).await?;
+        require_current(&pools.reader).await?;
+        let outcome = self.answer(reserved, &pools).await;
+        close(&pools).await;
+        outcome
+    }
+
+    async fn answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {
+        let mut signals = Signals::new().map_err(ServeError::Server)?;
+        let listener = self.listen(reserved)?;
+        let address = listener.local_addr().map_err(ServeError::Server)?;
+        let server =
+            App::start(listener, pools.clone(), &self.serve).map_err(ServeError::Server)?;
+        if let Err(error) = print(&format!("rollbook listens on http://{address}")) {
+            tracing::debug!(%error, "standard output is closed");
+        }
+        run_until_stopped(server, &mut signals).await
+    }
+
+    fn listen(&self, reserved: TcpSocket) -> Result<TcpListener, ServeError> {
+        let address = self.serve.listen;
+        reserved
+            .listen(BACKLOG)
+            .and_then(tokio::net::TcpListener::into_std)
+            .map_err(|source| ServeError::Listen { address, source })
+    }
+}
+
+fn reserve(address: SocketAddr) -> Result<TcpSocket, ServeError> {
+    let reserved = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restart must not wait for the connections of the process before it to be forgotten.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    };
+    reserved().map_err(|source| ServeError::Listen { address, source })
+}
+
+async fn run_until_stopped(server: Server, signals: &mut Signals) -> Result<(), ServeError> {
+    let handle = server.handle();
+    tokio::pin!(server);
+    let signal = tokio::select! {
+        outcome = &mut server => return outcome.map_err(ServeError::Server),
+        signal = signals.next() => signal,
+    };
+    tracing::info!(signal, "stopping: requests in flight are finished first");
+    let finished = async { tokio::join!(&mut server, handle.stop(true)) };
+    tokio::select! {
+        (outcome, ()) = finished => outcome.map_err(ServeError::Server),
+        _ = signals.next() => Err(ServeError::Interrupted),
+    }
+}
+
+async fn close(pools: &Pools) {
+    match timeout(CLOSE_LIMIT, pools.close()).await {
+        Ok(Ok(())) => tracing::info!("stopped"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "stopped, but the database was not closed cleanly")
+        }
+        Err(_) => tracing::warn!("stopped while a database connection was still in use"),
+    }
+}
+
+/// The signals that stop a server, caught from the moment this is made.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// The signal that stops a server where there are no others.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> &'static str {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

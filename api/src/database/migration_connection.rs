@@ -1,0 +1,70 @@
+//! The connection that migrations run on, one process at a time.
+
+use sea_orm::{
+    DatabaseConnection,
+    sqlx::{self, Connection, PgConnection},
+};
+
+use super::connect::{ConnectError, connect_for_migrations, postgres_connection};
+use crate::cli::config::DatabaseSettings;
+
+/// Names the lock among all advisory locks of a database; any number would do, this one says whose it is.
+const LOCK: i64 = i64::from_be_bytes(*b"rollbook");
+
+/// A connection to migrate on. On PostgreSQL it holds a lock while it is open, so that servers that start together
+/// with `--migrate` do not apply the same migration twice.
+#[derive(Debug)]
+pub struct MigrationConnection {
+    connection: DatabaseConnection,
+    lock: Option<PgConnection>,
+}
+
+impl MigrationConnection {
+    /// Connects, and waits until no other process migrates this database.
+    pub async fn open(settings: &DatabaseSettings) -> Result<Self, ConnectError> {
+        let connection = connect_for_migrations(settings).await?;
+        let lock = match postgres_connection(settings).await? {
+            None => None,
+            Some((mut holder, address)) => {
+                take_lock(&mut holder)
+                    .await
+                    .map_err(|source| ConnectError::Server { address, source })?;
+                Some(holder)
+            }
+        };
+        Ok(Self { connection, lock })
+    }
+
+    /// The connection itself.
+    pub fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// Closes the connection and lets the next process migrate.
+    pub async fn close(self) {
+        if let Err(error) = self.connection.close().await {
+            tracing::debug!(%error, "the connection for migrations did not close cleanly");
+        }
+        if let Some(lock) = self.lock
+            && let Err(error) = lock.close().await
+        {
+            tracing::debug!(%error, "the connection that held the lock did not close cleanly");
+        }
+    }
+}
+
+async fn take_lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(LOCK)
+        .fetch_one(&mut *connection)
+        .await?;
+    if taken {
+        return Ok(());
+    }
+    tracing::info!("another process migrates this database; waiting for it");
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(LOCK)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The resources: one file each, read from top to bottom.
+
+pub mod api_keys;
+pub mod events;
+pub mod memberships;
+pub mod organizations;
+pub mod system;
+pub mod users;
