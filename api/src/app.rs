@@ -15,11 +15,13 @@ impl App {
     /// Serves `/healthz`, and `/slow` to try the shutdown with.
     pub fn start(
         listener: TcpListener,
-        _pools: Pools,
+        pools: Pools,
         settings: &ServeSettings,
     ) -> io::Result<Server> {
-        let server = HttpServer::new(|| {
+        let server = HttpServer::new(move || {
             ActixApp::new()
+                .app_data(web::Data::new(pools.clone()))
+                .route("/readyz", web::get().to(ready))
                 .route("/healthz", web::get().to(HttpResponse::Ok))
                 .route("/slow", web::get().to(slow))
         });
@@ -29,6 +31,13 @@ impl App {
             .disable_signals()
             .listen(listener)?
             .run())
+    }
+}
+
+async fn ready(pools: web::Data<Pools>) -> HttpResponse {
+    match crate::database::check(&pools.reader).await {
+        Ok(state) => HttpResponse::Ok().body(format!("{state:?}")),
+        Err(error) => HttpResponse::ServiceUnavailable().body(format!("{error:?}")),
     }
 }
 

@@ -160,10 +160,9 @@ fn parameters(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn unreadable(error: sqlx::Error) -> DatabaseUrlError {
-    DatabaseUrlError::Unreadable(match error {
-        sqlx::Error::Configuration(reason) => reason.to_string(),
-        other => other.to_string(),
-    })
+    let reason = error.to_string();
+    let reason = reason.trim_start_matches("error with configuration: ");
+    DatabaseUrlError::Unreadable(reason.to_owned())
 }
 
 #[cfg(test)]
