@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, stdin};
 use clap::{Args, ValueEnum};
 use sea_orm::DbErr;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde::Serialize;
 use tracing_subscriber::util::TryInitError;
 use uuid::Uuid;
 
@@ -145,8 +145,11 @@ impl BootstrapCommand {
         if let Err(error) = pools.close().await {
             tracing::warn!(%error, "the database was not closed cleanly");
         }
-        let answer = made?.answer(self.arguments.format);
-        print(answer.expose_secret()).map_err(BootstrapError::Output)
+        made?
+            .answer(self.arguments.format)
+            .map_err(io::Error::from)
+            .and_then(|answer| print(answer.expose_secret()))
+            .map_err(BootstrapError::Output)
     }
 }
 
@@ -189,27 +192,34 @@ fn first_line(input: impl BufRead) -> io::Result<SecretString> {
     Ok(line.into())
 }
 
+/// The answer in JSON, in the order that the documentation gives.
+#[derive(Serialize)]
+struct JsonAnswer<'a> {
+    user_id: Uuid,
+    organization_id: Uuid,
+    api_key: &'a str,
+}
+
 impl Bootstrapped {
-    fn answer(&self, format: OutputFormat) -> SecretString {
+    fn answer(&self, format: OutputFormat) -> Result<SecretString, serde_json::Error> {
         let Self {
             user_id,
             organization_id,
             api_key,
         } = self;
         let api_key = api_key.expose_secret();
-        match format {
-            OutputFormat::Json => json!({
-                "user_id": user_id,
-                "organization_id": organization_id,
-                "api_key": api_key,
-            })
-            .to_string(),
+        let text = match format {
+            OutputFormat::Json => serde_json::to_string(&JsonAnswer {
+                user_id: *user_id,
+                organization_id: *organization_id,
+                api_key,
+            })?,
             OutputFormat::Text => format!(
                 "user          {user_id}\norganization  {organization_id}\nAPI key       {api_key}\n\
                  The key is shown only now: keep it safe."
             ),
-        }
-        .into()
+        };
+        Ok(text.into())
     }
 }
 
@@ -239,11 +249,12 @@ mod tests {
             organization_id: Uuid::nil(),
             api_key: "rbk_secret".into(),
         };
-        let answer = made.answer(OutputFormat::Json);
-        let answer = answer.expose_secret();
-        assert!(!answer.contains('\n'));
-        let parsed: serde_json::Value = serde_json::from_str(answer).expect("JSON");
-        assert_eq!(parsed["api_key"], "rbk_secret");
+        let answer = made.answer(OutputFormat::Json).expect("JSON");
+        let nil = Uuid::nil();
+        assert_eq!(
+            answer.expose_secret(),
+            format!(r#"{{"user_id":"{nil}","organization_id":"{nil}","api_key":"rbk_secret"}}"#)
+        );
         assert!(!format!("{made:?}").contains("rbk_secret"));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
 
-use clap::{Args, builder::RangedU64ValueParser, value_parser};
+use clap::Args;
 
 use crate::{
     core::log::{LogFilter, LogFormat},
@@ -38,7 +38,7 @@ pub struct DatabaseSettings {
         env = "ROLLBOOK_DATABASE_MAX_CONNECTIONS",
         value_name = "COUNT",
         default_value_t = 16,
-        value_parser = value_parser!(u32).range(1..=10_000),
+        value_parser = whole::<u32>(1, 10_000),
         global = true
     )]
     pub max_connections: u32,
@@ -49,7 +49,7 @@ pub struct DatabaseSettings {
         env = "ROLLBOOK_DATABASE_MIN_CONNECTIONS",
         value_name = "COUNT",
         default_value_t = 0,
-        value_parser = value_parser!(u32).range(0..=10_000),
+        value_parser = whole::<u32>(0, 10_000),
         global = true
     )]
     pub min_connections: u32,
@@ -147,7 +147,7 @@ pub struct ServeSettings {
         value_name = "COUNT",
         default_value_t = cores(),
         hide_default_value = true,
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024)
+        value_parser = whole::<usize>(1, 1024)
     )]
     pub workers: usize,
 
@@ -177,7 +177,7 @@ pub struct ServeSettings {
         env = "ROLLBOOK_BODY_LIMIT",
         value_name = "BYTES",
         default_value_t = 1_048_576,
-        value_parser = RangedU64ValueParser::<usize>::new().range(1024..=1_073_741_824)
+        value_parser = whole::<usize>(1024, 1_073_741_824)
     )]
     pub body_limit: usize,
 
@@ -198,7 +198,7 @@ pub struct ServeSettings {
         value_name = "COUNT",
         default_value_t = cores(),
         hide_default_value = true,
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024)
+        value_parser = whole::<usize>(1, 1024)
     )]
     pub password_hashers: usize,
 
@@ -206,7 +206,7 @@ pub struct ServeSettings {
     #[arg(
         long,
         env = "ROLLBOOK_MIGRATE",
-        value_parser = clap::builder::BoolishValueParser::new()
+        value_parser = yes_or_no
     )]
     pub migrate: bool,
 }
@@ -256,6 +256,10 @@ pub struct LogSettings {
 
 #[derive(Debug, thiserror::Error)]
 enum NotAllowed {
+    #[error("must be a whole number from {least} to {most}")]
+    Whole { least: u64, most: u64 },
+    #[error("must be true or false")]
+    YesOrNo,
     #[error(
         "must be a number of seconds, more than 0 and at most {LONGEST_TIMEOUT}, such as 3 or 0.5"
     )]
@@ -266,6 +270,25 @@ enum NotAllowed {
     Lifetime,
     #[error("must be an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")]
     ListenAddress,
+}
+
+fn whole<T: TryFrom<u64>>(
+    least: u64,
+    most: u64,
+) -> impl Fn(&str) -> Result<T, NotAllowed> + Clone + Send + Sync {
+    move |text| {
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (least..=most).contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or(NotAllowed::Whole { least, most })
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, NotAllowed> {
+    text.parse().map_err(|_| NotAllowed::YesOrNo)
 }
 
 fn timeout(text: &str) -> Result<Duration, NotAllowed> {
@@ -293,117 +316,4 @@ fn cores() -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use clap::{CommandFactory, Parser};
-
-    use super::*;
-    use crate::cli::Cli;
-
-    #[derive(Debug, Parser)]
-    struct All {
-        #[command(flatten)]
-        database: DatabaseSettings,
-        #[command(flatten)]
-        serve: ServeSettings,
-        #[command(flatten)]
-        log: LogSettings,
-    }
-
-    /// Each variable with its default; none where the machine decides.
-    fn known() -> BTreeMap<String, Option<String>> {
-        fn gather(command: &clap::Command, found: &mut BTreeMap<String, Option<String>>) {
-            for argument in command.get_arguments() {
-                let Some(variable) = argument.get_env() else {
-                    continue;
-                };
-                let default = argument
-                    .get_default_values()
-                    .first()
-                    .filter(|_| !argument.is_hide_default_value_set());
-                let text = default.map(|value| value.to_string_lossy().into_owned());
-                found.insert(variable.to_string_lossy().into_owned(), text);
-            }
-            for inner in command.get_subcommands() {
-                gather(inner, found);
-            }
-        }
-        let mut found = BTreeMap::new();
-        gather(&Cli::command(), &mut found);
-        found
-    }
-
-    #[test]
-    fn the_example_lists_exactly_the_settings_with_their_defaults() {
-        let example: BTreeMap<String, Option<String>> = include_str!("../../../.env.example")
-            .lines()
-            .filter_map(|line| line.strip_prefix("# ")?.split_once('='))
-            .filter(|(name, _)| {
-                name.bytes()
-                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-            })
-            .map(|(name, value)| {
-                (
-                    name.to_owned(),
-                    Some(value.to_owned()).filter(|value| !value.is_empty()),
-                )
-            })
-            .collect();
-        let known = known();
-        assert_eq!(
-            example.keys().collect::<Vec<_>>(),
-            known.keys().collect::<Vec<_>>(),
-            ".env.example and the settings differ: write down each in both"
-        );
-        assert_eq!(example, known, ".env.example has another default");
-    }
-
-    #[test]
-    fn the_reference_names_every_setting() {
-        let reference = include_str!("../../../docs/configuration.md");
-        for variable in known().keys() {
-            assert!(
-                reference.contains(&format!("`{variable}`")),
-                "{variable} is missing in docs/configuration.md"
-            );
-        }
-    }
-
-    #[test]
-    fn the_defaults_of_the_types_are_those_of_the_flags() {
-        let url = "sqlite://data/rollbook.db?mode=rwc";
-        let all = All::parse_from(["rollbook"]);
-        let database = DatabaseSettings::new(url.parse().expect("good"));
-        assert_eq!(format!("{:?}", all.database), format!("{database:?}"));
-        assert_eq!(
-            format!("{:?}", all.serve),
-            format!("{:?}", ServeSettings::default())
-        );
-        assert_eq!(
-            format!("{:?}", all.log),
-            format!("{:?}", LogSettings::default())
-        );
-    }
-
-    #[test]
-    fn times_are_seconds_within_bounds() {
-        assert_eq!(timeout("0.5").expect("good"), Duration::from_millis(500));
-        assert_eq!(lifetime("0").expect("good"), Duration::ZERO);
-        for text in ["", "0", "-1", "86401", "1e300", "NaN", "inf", "3s", " 3"] {
-            assert!(timeout(text).is_err(), "{text}");
-        }
-        assert!(lifetime("31536001").is_err());
-    }
-
-    #[test]
-    fn no_help_shows_the_url_of_the_environment() {
-        let command = Cli::command();
-        let serve = command.find_subcommand("serve").expect("a command");
-        let url = serve
-            .get_arguments()
-            .find(|argument| argument.get_id() == "database_url")
-            .expect("a setting");
-        assert!(url.is_hide_env_values_set());
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use sea_orm::sqlx;
 
 pub mod bootstrap;
 pub mod config;
@@ -155,11 +156,19 @@ fn describe(error: &dyn Error) -> String {
     let mut causes: Vec<String> = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let text = error.to_string();
+        // The driver adds the line of PostgreSQL's own source code to what PostgreSQL said.
+        let said_by_database = error
+            .downcast_ref::<sqlx::Error>()
+            .and_then(|error| error.as_database_error());
+        let text =
+            said_by_database.map_or_else(|| error.to_string(), |said| said.message().to_owned());
         if !what.contains(&text) && !causes.iter().any(|said| said.contains(&text)) {
             causes.push(text);
         }
-        cause = error.source();
+        cause = match said_by_database {
+            Some(_) => None,
+            None => error.source(),
+        };
     }
     match causes.is_empty() {
         true => what,

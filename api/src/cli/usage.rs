@@ -89,7 +89,7 @@ mod tests {
         let text = complaint(&["rollbook", "serve", "--workers", "0"]);
         assert!(
             text.starts_with(
-                "ROLLBOOK_WORKERS (or --workers) cannot be '0' (0 is not in 1..=1024)"
+                "ROLLBOOK_WORKERS (or --workers) cannot be '0' (must be a whole number from 1 to 1024)"
             ),
             "{text}"
         );

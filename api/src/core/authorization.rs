@@ -8,13 +8,13 @@ use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, Organizatio
 use entity::{memberships, organizations};
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
 use uuid::Uuid;
 
 use super::caller::Caller;
-use super::input::{Fault, Field};
+use super::input::{Fault, Field, pointer};
 use super::problem::{Kind, Problem};
 
 /// A collection of the API, as scopes name it.
@@ -127,6 +127,43 @@ impl Scopes {
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
         Self(scopes.into_iter().collect())
+    }
+}
+
+/// Scopes that a membership grants beyond its role: `{"events:read": true}`. In a merge patch `null` takes one away.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Permissions(pub Map<String, Value>);
+
+impl From<Permissions> for Value {
+    fn from(permissions: Permissions) -> Self {
+        Value::Object(permissions.0.into_iter().filter(|(_, granted)| !granted.is_null()).collect())
+    }
+}
+
+impl Field for Permissions {
+    fn present(value: &Value) -> Result<Self, Fault> {
+        let Value::Object(members) = value else {
+            return Err(Fault::wrong_type("an object", value));
+        };
+        for (scope, granted) in members {
+            let below = |fault: Fault| Fault { below: pointer("", scope), ..fault };
+            Scope::present(&Value::from(scope.as_str())).map_err(below)?;
+            if !matches!(granted, Value::Bool(_) | Value::Null) {
+                return Err(below(Fault::wrong_type("true, false or null", granted)));
+            }
+        }
+        Ok(Self(members.clone()))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        let granted = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Boolean, Type::Null])).build();
+        let mut object = ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Object))
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        for scope in Scope::all() {
+            object = object.property(scope.to_string(), granted.clone());
+        }
+        object.into()
     }
 }
 

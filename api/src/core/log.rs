@@ -49,7 +49,8 @@ impl FromStr for LogFilter {
         // A single word that is no level would be the name of a target, and silence all others: "inof" logs nothing.
         let unclear = |directive: &str| {
             let directive = directive.trim();
-            !directive.contains(['=', '[']) && directive.parse::<LevelFilter>().is_err()
+            directive.is_empty()
+                || !directive.contains(['=', '[']) && directive.parse::<LevelFilter>().is_err()
         };
         if text.split(',').any(unclear) || EnvFilter::try_new(text).is_err() {
             return Err(LogFilterError);
@@ -60,7 +61,9 @@ impl FromStr for LogFilter {
 
 impl LogFilter {
     fn directives(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
+        // PostgreSQL notices each IF NOT EXISTS; its warnings stay. A directive of the operator for them comes later
+        // and wins.
+        EnvFilter::new(format!("sqlx::postgres::notice=warn,{}", self.0))
     }
 }
 
@@ -118,11 +121,18 @@ mod tests {
             "OFF",
             "info,sqlx=debug",
             "api[request]=trace",
-            "warn, api=debug",
+            "warn,api=debug",
         ] {
             assert!(text.parse::<LogFilter>().is_ok(), "{text}");
         }
-        for text in ["", "inof", "info,sqlx", "api=loud", "=,="] {
+        for text in [
+            "",
+            "inof",
+            "info,sqlx",
+            "api=loud",
+            "warn, api=debug",
+            "=,=",
+        ] {
             assert!(text.parse::<LogFilter>().is_err(), "{text}");
         }
     }

@@ -20,8 +20,8 @@ use crate::cli::config::DatabaseSettings;
 
 /// How long a SQLite connection waits for a lock that another process holds.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// A PostgreSQL connection that idled this long is asked whether it lives before it is used: a busy one needs no
-/// question, and after a restart of the server the pool heals within one round.
+/// A PostgreSQL connection that idled this long is asked whether it lives before it is used. A busy one is not: each
+/// that breaks in use fails the one request that has it, and is replaced.
 const IDLE_BEFORE_PING: Duration = Duration::from_secs(1);
 /// The oldest PostgreSQL that is supported, as it counts itself.
 const OLDEST_POSTGRES: u32 = 150_000;
@@ -320,4 +320,83 @@ fn is_missing_database(error: &sqlx::Error) -> bool {
 
 fn unless_zero(duration: Duration) -> Option<Duration> {
     (!duration.is_zero()).then_some(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait, Statement};
+    use tempfile::{TempDir, tempdir};
+
+    use super::*;
+
+    fn settings(directory: &TempDir, file: &str) -> DatabaseSettings {
+        let path = directory.path().join(file);
+        let url = format!("sqlite://{}", path.display());
+        DatabaseSettings::new(url.parse().expect("a good URL"))
+    }
+
+    async fn pragma(connection: &DatabaseConnection, name: &str) -> String {
+        let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
+        let row = connection
+            .query_one_raw(statement)
+            .await
+            .expect("answered")
+            .expect("a row");
+        row.try_get_by_index::<i64>(0).map_or_else(
+            |_| row.try_get_by_index(0).expect("text"),
+            |number| number.to_string(),
+        )
+    }
+
+    #[tokio::test]
+    async fn sqlite_is_opened_as_documented() {
+        let directory = tempdir().expect("a directory");
+        let pools = connect(&settings(&directory, "made/on/the/way.db?mode=rwc"))
+            .await
+            .expect("connected");
+        for connection in [&pools.reader, &pools.writer] {
+            assert_eq!(pragma(connection, "journal_mode").await, "wal");
+            assert_eq!(pragma(connection, "foreign_keys").await, "1");
+            assert_eq!(pragma(connection, "synchronous").await, "1");
+            assert_eq!(pragma(connection, "busy_timeout").await, "5000");
+        }
+        pools
+            .writer
+            .execute_unprepared("CREATE TABLE notes (body text)")
+            .await
+            .expect("written");
+        pools
+            .reader
+            .execute_unprepared("SELECT body FROM notes")
+            .await
+            .expect("read");
+        let refused = pools
+            .reader
+            .execute_unprepared("INSERT INTO notes VALUES ('x')")
+            .await;
+        assert!(refused.is_err(), "readers must not write");
+        pools.close().await.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_not_made_unasked() {
+        let directory = tempdir().expect("a directory");
+        let error = connect(&settings(&directory, "absent.db"))
+            .await
+            .expect_err("refused");
+        assert!(matches!(error, ConnectError::MissingFile { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_server_is_told_at_once_and_without_the_password() {
+        // Port 1 of this host: nothing listens there.
+        let url = "postgres://rollbook:hunter2@127.0.0.1:1/rollbook?sslmode=disable";
+        let settings = DatabaseSettings::new(url.parse().expect("a good URL"));
+        let error = connect(&settings).await.expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "cannot connect to PostgreSQL at 127.0.0.1:1"
+        );
+        assert!(!format!("{error:?} {settings:?}").contains("hunter2"));
+    }
 }

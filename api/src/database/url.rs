@@ -65,7 +65,7 @@ pub enum DatabaseUrlError {
 /// What a [`DatabaseUrl`] points to.
 pub(super) enum Target {
     Postgres(Box<PgConnectOptions>),
-    Sqlite(SqliteFile),
+    Sqlite(Box<SqliteFile>),
 }
 
 /// A SQLite database file.
@@ -84,7 +84,7 @@ impl DatabaseUrl {
     pub(super) fn target(&self) -> Result<Target, DatabaseUrlError> {
         let text = self.0.expose_secret();
         match text.split_once(':') {
-            Some(("sqlite", _)) => Ok(Target::Sqlite(sqlite_file(text)?)),
+            Some(("sqlite", _)) => Ok(Target::Sqlite(Box::new(sqlite_file(text)?))),
             Some(("postgres" | "postgresql", _)) => {
                 let options = text.parse().map_err(unreadable)?;
                 check_parameters(text)?;
@@ -160,10 +160,9 @@ fn parameters(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn unreadable(error: sqlx::Error) -> DatabaseUrlError {
-    DatabaseUrlError::Unreadable(match error {
-        sqlx::Error::Configuration(reason) => reason.to_string(),
-        other => other.to_string(),
-    })
+    let reason = error.to_string();
+    let reason = reason.trim_start_matches("error with configuration: ");
+    DatabaseUrlError::Unreadable(reason.to_owned())
 }
 
 #[cfg(test)]
