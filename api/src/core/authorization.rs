@@ -118,6 +118,11 @@ impl Scopes {
         Self(texts.filter_map(|text| text.parse().ok()).collect())
     }
 
+    /// The first of these that `others` do not allow.
+    pub fn beyond(&self, others: &Scopes) -> Option<Scope> {
+        self.0.iter().copied().find(|scope| !others.allow(*scope))
+    }
+
     /// Whether one of them is `*` or the very one.
     pub fn allow(&self, scope: Scope) -> bool {
         self.0.contains(&Scope::All) || self.0.contains(&scope)

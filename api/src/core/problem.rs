@@ -197,6 +197,14 @@ impl Problem {
         self
     }
 
+    /// The same problem; where nothing was found, with the field of the body that names it.
+    pub fn naming(self, pointer: &str) -> Self {
+        match self.kind() {
+            Kind::NotFound => self.field(pointer, "unknown", "This names nothing that you may see."),
+            _ => self,
+        }
+    }
+
     /// What kind of problem it is.
     pub fn kind(&self) -> Kind {
         self.0.kind

@@ -145,6 +145,14 @@ text_types! {
     TimeZone(r"^[A-Za-z][A-Za-z0-9_+/-]*$", 1..=50, "invalid-timezone", "Must be the name of a time zone such as Europe/London.", "Europe/London", same);
     /// A language tag (BCP 47, language and region).
     Language(r"^[a-z]{2,3}(-[A-Z]{2})?$", 2..=10, "invalid-language", "Must be a language tag such as en or pt-BR.", "en", same);
+    /// The name of a kind of aggregate.
+    AggregateType(r"^[a-z][a-z_]*$", 1..=100, "invalid-text", "Must be a name such as user.", "user", same);
+    /// An event's type, or a family of types.
+    EventType(r"^[A-Z][A-Z_]*\.([A-Z_]+|\*)$", 3..=255, "invalid-event-type", "Must be a type such as USER.CREATED, or a family such as USER.*.", "USER.*", same);
+    /// An id that the sender of a request gave it.
+    Identifier(r"^[\x21-\x7e]+$", 1..=128, "invalid-text", "Must be visible ASCII characters.", "01890a5d-ac96-774b-bcce-b302099a8057", same);
+    /// What an event touches: kind and id.
+    Tag(r"^[a-z][a-z_]*:[\x21-\x7e]+$", 3..=255, "invalid-tag", "Must be kind:id, such as user:01890a5d-ac96-774b-bcce-b302099a8057.", "user:01890a5d-ac96-774b-bcce-b302099a8057", same);
     /// Text to search for.
     SearchText(LINE, 1..=200, "invalid-text", "Must be one line without control characters, and not blank.", "example", trimmed);
 }

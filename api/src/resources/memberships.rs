@@ -139,9 +139,9 @@ input! {
         /// The organization.
         pub organization_id: Uuid,
         /// The person, if they are known.
-        pub user_id: Option<Uuid>,
+        pub user_id: Patch<Uuid>,
         /// The person's e-mail address; someone unknown becomes an invited user.
-        pub email: Option<Email>,
+        pub email: Patch<Email>,
         /// What the person may do there; `member` unless given. Only owners make owners, only admins and owners make admins.
         pub role: Option<MembershipRole>,
         /// Scopes beyond the role, such as `{"events:read": true}`.
@@ -297,11 +297,11 @@ async fn list_memberships(
 #[post("/memberships")]
 async fn create_membership(caller: Caller, body: Body<NewMembership>) -> Result<HttpResponse, Problem> {
     let new = body.0;
-    if new.user_id.is_some() == new.email.is_some() {
+    if new.user_id.is_set() == new.email.is_set() {
         let detail = "Give either user_id or email.";
         return Err(Problem::invalid("/user_id", "either-or", detail).field("/email", "either-or", detail));
     }
-    let access = access_or_unknown(&caller, new.organization_id).await?;
+    let access = caller.access(new.organization_id).await.map_err(|problem| problem.naming("/organization_id"))?;
     access.require_admin_or(WRITE)?;
     require_grantable(&access, new.role.unwrap_or(MembershipRole::Member))?;
     if new.permissions.is_some() {
@@ -320,19 +320,6 @@ async fn create_membership(caller: Caller, body: Body<NewMembership>) -> Result<
         .await
 }
 
-/// An organization that is named in a body and does not exist for the caller is a fault of the body.
-pub(super) async fn access_or_unknown(caller: &Caller, organization_id: Uuid) -> Result<Access, Problem> {
-    caller.access(organization_id).await.map_err(|problem| match problem.kind() {
-        Kind::NotFound => unknown("/organization_id", "There is no such organization that you may see."),
-        _ => problem,
-    })
-}
-
-/// A body names something that does not exist.
-pub(super) fn unknown(pointer: &str, detail: &str) -> Problem {
-    Problem::invalid(pointer, "unknown", detail)
-}
-
 /// Holds the organization's row so that it is not deleted, and its owners are not changed, under our hands.
 pub(super) async fn lock_organization(work: &mut UnitOfWork<'_>, id: Uuid, lock: LockType) -> Result<(), Problem> {
     use entity::sea_orm_active_enums::OrganizationStatus;
@@ -347,19 +334,19 @@ pub(super) async fn lock_organization(work: &mut UnitOfWork<'_>, id: Uuid, lock:
 
 /// The person to invite: the one with this id, or with this e-mail address, who is made where there is none.
 async fn invited_user(work: &mut UnitOfWork<'_>, new: &NewMembership) -> Result<Uuid, Problem> {
-    let which = match (new.user_id, &new.email) {
-        (Some(id), _) => users::Column::Id.eq(id),
+    let which = match (new.user_id.value(), new.email.value()) {
+        (Some(id), _) => users::Column::Id.eq(*id),
         (None, Some(email)) => users::Column::Email.eq(email.as_ref()),
         (None, None) => return Err(Problem::invalid("/user_id", "required", "Give either user_id or email.")),
     };
     let known = work.one(users::Entity::find().filter(which)).await?;
-    match (known, &new.email) {
+    match (known, new.email.value()) {
         (Some(user), _) if user.status != UserStatus::Deleted => Ok(user.id),
         (None, Some(email)) => {
             let row = super::users::invited(email.clone());
             Ok(work.create::<users::Entity>(Verb::Created, row).await?.id)
         }
-        _ => Err(unknown("/user_id", "There is no such user.")),
+        _ => Err(Problem::not_found().naming("/user_id")),
     }
 }
 
@@ -440,9 +427,7 @@ async fn update_membership(
     let access = Rights::of(&caller, &seen, &edit).await?;
     caller
         .write(async |work| {
-            let touches_owner = seen.role == MembershipRole::Owner || edit.role.value() == Some(&MembershipRole::Owner);
-            let lock = if touches_owner { LockType::NoKeyUpdate } else { LockType::Share };
-            lock_organization(work, seen.organization_id, lock).await?;
+            lock_organization(work, seen.organization_id, LockType::NoKeyUpdate).await?;
             let mut lost_owner = None;
             let membership = work
                 .update::<Entity>(id.0, |row| {
@@ -474,8 +459,7 @@ async fn delete_membership(caller: Caller, id: Id, precondition: Precondition) -
     };
     caller
         .write(async |work| {
-            let lock = if seen.role == MembershipRole::Owner { LockType::NoKeyUpdate } else { LockType::Share };
-            lock_organization(work, seen.organization_id, lock).await?;
+            lock_organization(work, seen.organization_id, LockType::NoKeyUpdate).await?;
             let mut lost_owner = None;
             work.update::<Entity>(id.0, |row| {
                 exists(row)?;

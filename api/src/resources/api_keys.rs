@@ -1,0 +1,517 @@
+//! API keys: what programs sign in with. Shown once, kept as a hash, never more than their person may do.
+
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
+use entity::api_keys::{Column, Entity, Model};
+use entity::sea_orm_active_enums::{ApiKeyStatus, ApiKeyType, UserStatus};
+use entity::users;
+use sea_orm::sea_query::LockType;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::memberships::lock_organization;
+use crate::core::answer::Answer;
+use crate::core::authorization::{Action, Collection, Scope, Scopes};
+use crate::core::body::Body;
+use crate::core::caller::Caller;
+use crate::core::clock;
+use crate::core::conditional::{self, Precondition};
+use crate::core::credential::NewKey;
+use crate::core::event::Verb;
+use crate::core::input::{List, Patch};
+use crate::core::page::{self, Cursor, CursorText, Limit, Page};
+use crate::core::problem::{Kind, Problem};
+use crate::core::query::{Id, Query};
+use crate::core::resource::Resource;
+use crate::core::text::{Name, Paragraphs, Timestamp};
+use crate::core::unit_of_work::UnitOfWork;
+use crate::{audited_columns, enum_field, input, view};
+
+const READ: Scope = Scope::Of(Collection::ApiKeys, Action::Read);
+const WRITE: Scope = Scope::Of(Collection::ApiKeys, Action::Write);
+
+/// The scopes of a key: at least one, each once.
+type ScopeList = List<Scope, 1, 11>;
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: Uuid,
+    /// The part of the key that is public.
+    pub key_id: String,
+    /// The start of the key, to recognize it by.
+    pub key_prefix: String,
+    /// Whose key it is: it can do no more than they may.
+    pub user_id: Uuid,
+    /// The one organization that it is restricted to.
+    pub organization_id: Option<Uuid>,
+    /// What it is for.
+    pub name: String,
+    /// More of what it is for.
+    pub description: Option<String>,
+    /// `organization` for a key that the organization's admins keep.
+    #[schema(inline)]
+    pub key_type: ApiKeyType,
+    /// What it may be used for; `*` for all that its person may do.
+    #[schema(value_type = Vec<String>)]
+    pub scopes: Value,
+    /// Only `active` keys give access.
+    #[schema(inline)]
+    pub status: ApiKeyStatus,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// When it was used last; up to some seconds late.
+    pub last_used_at: Option<Timestamp>,
+    /// From where it was used last.
+    pub last_used_ip: Option<String>,
+    /// By which program it was used last, as that says.
+    pub last_used_user_agent: Option<String>,
+    /// How often it was used; up to some seconds late.
+    pub usage_count: i32,
+    /// How often it was changed, its making included; the `ETag`.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+    /// Who made it.
+    pub created_by: Option<Uuid>,
+    /// Who changed it last.
+    pub updated_by: Option<Uuid>,
+}
+
+view!(ApiKey, "/v1/api-keys");
+
+/// An API key that was just made, with its secret: the only time that it is shown.
+#[derive(Serialize, ToSchema)]
+pub struct CreatedApiKey {
+    /// The key to use, whole. Keep it safe: it is not shown again.
+    pub key: String,
+    #[serde(flatten)]
+    api_key: ApiKey,
+}
+
+impl crate::core::resource::View for CreatedApiKey {
+    const COLLECTION: &'static str = ApiKey::COLLECTION;
+
+    fn id(&self) -> Uuid {
+        self.api_key.id
+    }
+
+    fn version(&self) -> i64 {
+        self.api_key.version
+    }
+}
+
+impl From<Model> for ApiKey {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id,
+            key_id: row.key_id,
+            key_prefix: row.key_prefix,
+            user_id: row.user_id,
+            organization_id: row.organization_id,
+            name: row.name,
+            description: row.description,
+            key_type: row.key_type,
+            scopes: row.scopes,
+            status: row.status,
+            expires_at: row.expires_at.map(Timestamp::from),
+            last_used_at: row.last_used_at.map(Timestamp::from),
+            last_used_ip: row.last_used_ip,
+            last_used_user_agent: row.last_used_user_agent,
+            usage_count: row.usage_count,
+            version: row.version,
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+            created_by: row.created_by,
+            updated_by: row.updated_by,
+        }
+    }
+}
+
+impl Resource for Entity {
+    const AGGREGATE: &'static str = "api_key";
+    const SECRETS: &'static [Column] = &[Column::KeyHash];
+    const BOOKKEEPING: &'static [Column] = &[
+        Column::LastUsedAt,
+        Column::LastUsedIp,
+        Column::LastUsedUserAgent,
+        Column::UsageCount,
+        Column::UsageResetAt,
+    ];
+    const UNIQUE: &'static [(&'static str, &'static str)] = &[];
+
+    audited_columns!();
+
+    fn organization(row: &Model) -> Option<Uuid> {
+        row.organization_id
+    }
+
+    fn touches(row: &Model) -> Vec<(&'static str, Uuid)> {
+        let organization = row.organization_id.map(|id| ("organization", id));
+        std::iter::once(("user", row.user_id)).chain(organization).collect()
+    }
+}
+
+enum_field!(ApiKeyStatus, ApiKeyType, KeySwitch);
+
+/// What a key's status can be switched between; `revoked` comes by DELETE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeySwitch {
+    /// In use.
+    Active,
+    /// Out of use for the time being.
+    Inactive,
+}
+
+input! {
+    /// What a new API key is made from.
+    pub struct NewApiKey {
+        /// What it is for.
+        pub name: Name,
+        /// More of what it is for.
+        pub description: Option<Paragraphs>,
+        /// Whose key it is; your own unless a system admin says otherwise.
+        pub user_id: Option<Uuid>,
+        /// The one organization that it is restricted to.
+        pub organization_id: Option<Uuid>,
+        /// `organization` for a key that the organization's admins keep; needs `organization_id` and the right to.
+        pub key_type: Option<ApiKeyType>,
+        /// What it may be used for; no more than the key that makes it.
+        pub scopes: ScopeList,
+        /// When it ends; no later than the key that makes it.
+        pub expires_at: Option<Timestamp>,
+    }
+}
+
+input! {
+    /// A merge patch of an API key.
+    pub struct EditApiKey {
+        /// What it is for.
+        pub name: Patch<Name>,
+        /// More of what it is for.
+        pub description: Patch<Option<Paragraphs>>,
+        /// What it may be used for; no more than the key that changes it.
+        pub scopes: Patch<ScopeList>,
+        /// When it ends; no later than the key that changes it.
+        pub expires_at: Patch<Option<Timestamp>>,
+        /// `inactive` takes it out of use, `active` brings it back.
+        pub status: Patch<KeySwitch>,
+    }
+}
+
+input! {
+    /// Which API keys to list.
+    pub struct ListApiKeys {
+        /// Those that are restricted to this organization.
+        pub organization_id: Option<Uuid>,
+        /// Those of this person.
+        pub user_id: Option<Uuid>,
+        /// Those of this type.
+        pub key_type: Option<ApiKeyType>,
+        /// Those in this state; without it, those that are not revoked.
+        pub status: Option<ApiKeyStatus>,
+        /// How many, at most.
+        pub limit: Limit,
+        /// Where to go on: the `next_cursor` of the page before.
+        pub cursor: Option<CursorText>,
+    }
+}
+
+/// The row of a new key.
+pub fn row(key: &NewKey, user_id: Uuid, name: String, scopes: &[Scope]) -> Model {
+    let now = clock::now().fixed_offset();
+    Model {
+        id: Uuid::nil(),
+        key_id: key.key_id.clone(),
+        key_hash: key.key_hash.clone(),
+        key_prefix: key.key_prefix.clone(),
+        user_id,
+        organization_id: None,
+        name,
+        description: None,
+        key_type: ApiKeyType::Personal,
+        permissions: json!({}),
+        scopes: json!(scopes.iter().map(Scope::to_string).collect::<Vec<_>>()),
+        allowed_ips: None,
+        allowed_domains: None,
+        status: ApiKeyStatus::Active,
+        expires_at: None,
+        last_used_at: None,
+        last_used_ip: None,
+        last_used_user_agent: None,
+        usage_count: 0,
+        usage_reset_at: None,
+        usage_limit: None,
+        created_from_ip: None,
+        created_from_user_agent: None,
+        require_mfa: false,
+        version: 0,
+        created_at: now,
+        updated_at: now,
+        created_by: None,
+        updated_by: None,
+    }
+}
+
+/// The key gives no access any more, for good.
+pub fn revoke(row: &mut Model) {
+    row.status = ApiKeyStatus::Revoked;
+}
+
+/// The keys that exist for the caller: their own, and those of the organizations whose keys they keep.
+fn visible(caller: &Caller) -> Select<Entity> {
+    let principal = caller.principal();
+    let kept = caller.organizations_as_admin(READ);
+    if kept.is_all() {
+        return Entity::find();
+    }
+    let own = Column::UserId.eq(principal.user_id);
+    let select = Entity::find().filter(Condition::any().add(own).add(kept.contain(Column::OrganizationId)));
+    match principal.organization_id {
+        Some(id) => select.filter(Column::OrganizationId.eq(id)),
+        None => select,
+    }
+}
+
+async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
+    let select = visible(caller).filter(Column::Id.eq(id)).filter(Column::Status.ne(ApiKeyStatus::Revoked));
+    select.one(&caller.database().reader()).await?.ok_or_else(Problem::not_found)
+}
+
+/// List your API keys and, with the right, those of your organizations, oldest first.
+#[utoipa::path(tag = "api-keys", params(ListApiKeys), responses((status = 200, body = Page<ApiKey>)))]
+#[get("/api-keys")]
+async fn list_api_keys(
+    caller: Caller,
+    query: Query<ListApiKeys>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let Query(ListApiKeys { organization_id, user_id, key_type, status, limit, cursor }) = query;
+    let mut select = visible(&caller).order_by_asc(Column::Id).limit(limit.0 + 1);
+    select = match status {
+        Some(status) => select.filter(Column::Status.eq(status)),
+        None => select.filter(Column::Status.ne(ApiKeyStatus::Revoked)),
+    };
+    if let Some(id) = organization_id {
+        select = select.filter(Column::OrganizationId.eq(id));
+    }
+    if let Some(id) = user_id {
+        select = select.filter(Column::UserId.eq(id));
+    }
+    if let Some(key_type) = key_type {
+        select = select.filter(Column::KeyType.eq(key_type));
+    }
+    if let Some(after) = page::after(&cursor, "api-keys")? {
+        select = select.filter(Column::Id.gt(after));
+    }
+    let rows = select.all(&caller.database().reader()).await?;
+    page::respond(&request, limit, rows, |row| Cursor::of_id("api-keys", row.id), ApiKey::from)
+}
+
+/// Create an API key. The answer shows it whole, this once.
+#[utoipa::path(tag = "api-keys", request_body = NewApiKey, responses((status = 201, body = CreatedApiKey)))]
+#[post("/api-keys")]
+async fn create_api_key(caller: Caller, body: Body<NewApiKey>) -> Result<HttpResponse, Problem> {
+    let new = body.0;
+    let user_id = new.user_id.unwrap_or(caller.user_id());
+    let scopes = new.scopes.0.iter().copied().collect();
+    require_within(&caller, &scopes, new.expires_at, new.organization_id)?;
+    if user_id != caller.user_id() {
+        caller.require_system_admin()?;
+    }
+    require_organization(&caller, &new).await?;
+    let key = NewKey::generate().map_err(Problem::internal)?;
+    let row = Model {
+        organization_id: new.organization_id,
+        description: new.description.map(String::from),
+        key_type: new.key_type.unwrap_or(ApiKeyType::Personal),
+        expires_at: new.expires_at.map(Timestamp::into),
+        created_from_ip: caller.ip_address(),
+        created_from_user_agent: caller.user_agent(),
+        ..row(&key, user_id, new.name.into(), &new.scopes.0)
+    };
+    caller
+        .write(async |work| {
+            if let Some(id) = new.organization_id {
+                lock_organization(work, id, LockType::Share).await?;
+            }
+            require_living_user(work, user_id).await?;
+            let api_key = work.create::<Entity>(Verb::Created, row.clone()).await?;
+            Answer::created(&CreatedApiKey { key: key.text.clone(), api_key: ApiKey::from(api_key) })
+        })
+        .await
+}
+
+/// A key makes or widens no key beyond itself.
+fn require_within(
+    caller: &Caller,
+    scopes: &Scopes,
+    expires_at: Option<Timestamp>,
+    organization_id: Option<Uuid>,
+) -> Result<(), Problem> {
+    let beyond = |what: &str| {
+        let detail = format!("A key cannot make or widen a key beyond itself: {what}.");
+        Err(Problem::new(Kind::InsufficientScope, detail))
+    };
+    let own = caller.principal();
+    if let Some(scope) = scopes.beyond(&own.scopes) {
+        return beyond(&format!("it does not have the scope {scope}"));
+    }
+    if own.organization_id.is_some() && organization_id != own.organization_id {
+        return beyond("it is restricted to one organization");
+    }
+    match own.expires_at.map(Timestamp::from) {
+        Some(end) if expires_at.is_none_or(|wanted| wanted > end) => beyond("it ends earlier"),
+        _ => Ok(()),
+    }
+}
+
+/// The organization of a new key: one that the person is a member of; for the organization's own keys, one whose keys
+/// they keep.
+async fn require_organization(caller: &Caller, new: &NewApiKey) -> Result<(), Problem> {
+    let organizations_own = new.key_type == Some(ApiKeyType::Organization);
+    let Some(id) = new.organization_id else {
+        return match organizations_own {
+            true => Err(Problem::invalid("/organization_id", "required", "A key of an organization names it.")),
+            false => Ok(()),
+        };
+    };
+    let access = caller.access(id).await.map_err(|problem| problem.naming("/organization_id"))?;
+    if organizations_own { access.require_admin_or(WRITE) } else { Ok(()) }
+}
+
+async fn require_living_user(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result<(), Problem> {
+    let user = work.one(users::Entity::find_by_id(user_id).lock(LockType::Share)).await?;
+    match user {
+        Some(user) if user.status != UserStatus::Deleted => Ok(()),
+        _ => Err(Problem::not_found().naming("/user_id")),
+    }
+}
+
+/// Read one API key.
+#[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), responses((status = 200, body = ApiKey)))]
+#[get("/api-keys/{id}")]
+async fn read_api_key(caller: Caller, id: Id, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let row = find(&caller, id.0).await?;
+    conditional::read(&request, &ApiKey::from(row))
+}
+
+/// Change an API key.
+#[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), request_body = EditApiKey, responses((status = 200, body = ApiKey)))]
+#[patch("/api-keys/{id}")]
+async fn update_api_key(
+    caller: Caller,
+    id: Id,
+    precondition: Precondition,
+    body: Body<EditApiKey>,
+) -> Result<HttpResponse, Problem> {
+    let edit = body.0;
+    let seen = find(&caller, id.0).await?;
+    require_right(&caller, &seen).await?;
+    caller
+        .write(async |work| {
+            let api_key = work
+                .update::<Entity>(id.0, |row| {
+                    exists(row)?;
+                    precondition.check(row.version)?;
+                    edit.require_within(&caller, row)?;
+                    Ok(edit.apply(row))
+                })
+                .await?;
+            Answer::ok(&ApiKey::from(api_key))
+        })
+        .await
+}
+
+/// Revoke an API key, for good.
+#[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), responses((status = 204)))]
+#[delete("/api-keys/{id}")]
+async fn delete_api_key(caller: Caller, id: Id, precondition: Precondition) -> Result<HttpResponse, Problem> {
+    let seen = find(&caller, id.0).await?;
+    require_right(&caller, &seen).await?;
+    caller
+        .write(async |work| {
+            work.update::<Entity>(id.0, |row| {
+                exists(row)?;
+                precondition.check(row.version)?;
+                revoke(row);
+                Ok(Verb::Revoked)
+            })
+            .await?;
+            Ok(Answer::no_content())
+        })
+        .await
+}
+
+/// A key is changed by its person, by who keeps its organization's keys, and by system admins.
+async fn require_right(caller: &Caller, row: &Model) -> Result<(), Problem> {
+    if row.user_id == caller.user_id() || caller.is_system_admin() {
+        return Ok(());
+    }
+    match row.organization_id {
+        Some(id) => caller.access(id).await?.require_admin_or(WRITE),
+        None => Err(Problem::forbidden("This is someone else's key.")),
+    }
+}
+
+impl EditApiKey {
+    /// What the key becomes must be within the caller's, where it becomes wider than it was.
+    fn require_within(&self, caller: &Caller, row: &Model) -> Result<(), Problem> {
+        let old_scopes = Scopes::of(&row.scopes);
+        let old_end = row.expires_at.map(Timestamp::from);
+        let scopes = self.scopes.value().map_or_else(|| old_scopes.clone(), |list| list.0.iter().copied().collect());
+        let end = match &self.expires_at {
+            Patch::Set(end) => *end,
+            Patch::Keep => old_end,
+        };
+        let wider = scopes.beyond(&old_scopes).is_some();
+        let later = old_end.is_some_and(|old| end.is_none_or(|end| end > old));
+        let revived = row.status == ApiKeyStatus::Inactive && self.status.value() == Some(&KeySwitch::Active);
+        if wider || later || revived {
+            require_within(caller, &scopes, end, row.organization_id)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&self, row: &mut Model) -> Verb {
+        let Self { name, description, scopes, expires_at, status } = self;
+        name.apply(&mut row.name);
+        description.apply_option(&mut row.description);
+        if let Some(scopes) = scopes.value() {
+            row.scopes = json!(scopes.0.iter().map(Scope::to_string).collect::<Vec<_>>());
+        }
+        expires_at.apply_option(&mut row.expires_at);
+        match (row.status, status.value()) {
+            (ApiKeyStatus::Active, Some(KeySwitch::Inactive)) => {
+                row.status = ApiKeyStatus::Inactive;
+                Verb::Deactivated
+            }
+            (ApiKeyStatus::Inactive, Some(KeySwitch::Active)) => {
+                row.status = ApiKeyStatus::Active;
+                Verb::Reactivated
+            }
+            _ => Verb::Updated,
+        }
+    }
+}
+
+fn exists(row: &Model) -> Result<(), Problem> {
+    if row.status == ApiKeyStatus::Revoked { Err(Problem::not_found()) } else { Ok(()) }
+}
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_api_keys)
+        .service(create_api_key)
+        .service(read_api_key)
+        .service(update_api_key)
+        .service(delete_api_key);
+}
