@@ -1,1 +1,4 @@
-fn main(){}
+//! Rollbook's promise, tested on both backends.
+
+mod migrations;
+mod triggers;
