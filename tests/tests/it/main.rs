@@ -1,4 +1,7 @@
 //! Rollbook's promise, tested on both backends.
 
+mod folding;
+mod immutability;
 mod migrations;
+mod operator;
 mod triggers;
