@@ -228,10 +228,7 @@ fn sqlite_type_rule(column: &ColumnDef) -> Option<String> {
         }
         ColumnType::BigInteger => format!("typeof({name}) = 'integer'"),
         ColumnType::Enum { variants, .. } => {
-            let values: Vec<_> = variants
-                .iter()
-                .map(|value| format!("'{}'", value.to_string()))
-                .collect();
+            let values: Vec<_> = variants.iter().map(|value| format!("'{value}'")).collect();
             format!("{name} IN ({})", values.join(", "))
         }
         _ => return None,

@@ -1,1 +1,3 @@
+//! What Rollbook's tests share.
 
+pub mod database;

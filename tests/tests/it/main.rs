@@ -1,1 +1,7 @@
-fn main(){}
+//! Rollbook's promise, tested on both backends.
+
+mod folding;
+mod immutability;
+mod migrations;
+mod operator;
+mod triggers;

@@ -1,0 +1,286 @@
+//! A database of its own for each test, on either backend, gone with the test.
+//!
+//! Migrating takes longer than copying: PostgreSQL copies a migrated template that all test processes share, SQLite
+//! the bytes of a migrated file.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    env, fs,
+    hash::{Hash, Hasher},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr,
+    sqlx::sqlite::SqliteJournalMode,
+};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+/// The environment variable that names the PostgreSQL server, as a URL to one of its databases.
+const SERVER: &str = "ROLLBOOK_TEST_POSTGRES";
+
+/// One of the two databases that everything must work on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+impl Backend {
+    /// An id as an SQL literal.
+    pub fn id(self, id: Uuid) -> String {
+        match self {
+            Self::Sqlite => format!("x'{}'", id.simple()),
+            Self::Postgres => format!("'{id}'"),
+        }
+    }
+}
+
+/// A database that a test has to itself.
+pub struct TestDatabase {
+    backend: Backend,
+    url: String,
+    storage: Storage,
+}
+
+enum Storage {
+    /// The directory that goes with the value.
+    Sqlite { _directory: TempDir },
+    /// The name of the database on the server.
+    Postgres { name: String },
+}
+
+impl TestDatabase {
+    /// A database without a table.
+    pub async fn empty(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::sqlite(None),
+            Backend::Postgres => Self::postgres(None).await,
+        }
+    }
+
+    /// A database with every migration applied.
+    pub async fn migrated(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::sqlite(Some(sqlite_template().await)),
+            Backend::Postgres => Self::postgres(Some(postgres_template().await)).await,
+        }
+    }
+
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// What the server or a migration takes as `DATABASE_URL`.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// A single connection of its own, for raw SQL.
+    pub async fn connect(&self) -> DatabaseConnection {
+        connect(&self.url).await
+    }
+
+    fn sqlite(template: Option<&[u8]>) -> Self {
+        let directory = TempDir::with_prefix("rollbook-test-").expect("a temporary directory");
+        let file = directory.path().join("rollbook.db");
+        if let Some(template) = template {
+            fs::write(&file, template).expect("a copy of the template");
+        }
+        Self {
+            backend: Backend::Sqlite,
+            url: sqlite_url(&file),
+            storage: Storage::Sqlite {
+                _directory: directory,
+            },
+        }
+    }
+
+    async fn postgres(template: Option<&str>) -> Self {
+        let name = format!("rollbook_test_{}", Uuid::now_v7().simple());
+        let template = template.unwrap_or("template1");
+        let server = connect(&server_url()).await;
+        run(
+            &server,
+            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        )
+        .await;
+        close(server).await;
+        Self {
+            backend: Backend::Postgres,
+            url: url_of(&name),
+            storage: Storage::Postgres { name },
+        }
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Storage::Postgres { name } = &self.storage else {
+            return;
+        };
+        let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        // Dropping is not async, and the test's runtime may be on its way out.
+        let dropped = thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime to clean up in")
+                .block_on(async {
+                    let server = connect(&server_url()).await;
+                    run(&server, &statement).await;
+                    close(server).await;
+                });
+        })
+        .join();
+        // A second panic while a test unwinds would abort the whole run and hide the first.
+        if dropped.is_err() && !thread::panicking() {
+            panic!("the database {name} could not be dropped");
+        }
+    }
+}
+
+async fn sqlite_template() -> &'static [u8] {
+    static TEMPLATE: OnceCell<Vec<u8>> = OnceCell::const_new();
+    TEMPLATE
+        .get_or_init(|| async {
+            let directory =
+                TempDir::with_prefix("rollbook-template-").expect("a temporary directory");
+            let file = directory.path().join("template.db");
+            let connection = connect(&sqlite_url(&file)).await;
+            migrate(&connection).await;
+            close(connection).await;
+            fs::read(&file).expect("the migrated template")
+        })
+        .await
+}
+
+async fn postgres_template() -> &'static str {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    TEMPLATE
+        .get_or_init(|| async {
+            let name = format!("rollbook_template_{:016x}", schema_hash());
+            let server = connect(&server_url()).await;
+            // Test processes start at once; one makes the template, the others wait for it.
+            run(&server, "SELECT pg_advisory_lock(7240151)").await;
+            // A template that takes connections is one whose making was broken off.
+            let finished = format!("SELECT datname::text FROM pg_database WHERE datname = '{name}' AND NOT datallowconn");
+            if text_rows(&server, &finished).await.is_empty() {
+                run(&server, &format!("DROP DATABASE IF EXISTS {name}")).await;
+                run(&server, &format!("CREATE DATABASE {name}")).await;
+                let connection = connect(&url_of(&name)).await;
+                migrate(&connection).await;
+                close(connection).await;
+                run(&server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+            }
+            close(server).await;
+            name
+        })
+        .await
+}
+
+async fn migrate(connection: &DatabaseConnection) {
+    Migrator::up(connection, None)
+        .await
+        .expect("the migrations to apply");
+}
+
+/// Tells one schema's template from another's on a server that outlives a run.
+fn schema_hash() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hash_directory(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../migration/src"),
+        &mut hasher,
+    );
+    hasher.finish()
+}
+
+fn hash_directory(directory: &Path, hasher: &mut DefaultHasher) {
+    let mut paths: Vec<_> = fs::read_dir(directory)
+        .expect("the sources of the migrations")
+        .map(|entry| entry.expect("a source of a migration").path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            hash_directory(&path, hasher);
+        } else {
+            path.file_name().hash(hasher);
+            fs::read(&path)
+                .expect("the source of a migration")
+                .hash(hasher);
+        }
+    }
+}
+
+fn server_url() -> String {
+    env::var(SERVER).unwrap_or_else(|_| panic!("run `make test`, or set {SERVER}"))
+}
+
+/// The URL of another database of the server.
+fn url_of(name: &str) -> String {
+    let server = server_url();
+    let (address, options) = match server.split_once('?') {
+        Some((address, options)) => (address.to_owned(), format!("?{options}")),
+        None => (server, String::new()),
+    };
+    let (host, _) = address.rsplit_once('/').unwrap_or_else(|| {
+        panic!("{SERVER} names no database: postgres://user@host:port/postgres")
+    });
+    format!("{host}/{name}{options}")
+}
+
+fn sqlite_url(file: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", file.display())
+}
+
+async fn connect(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(1)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|options| {
+            options
+                .foreign_keys(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .busy_timeout(Duration::from_secs(10))
+        });
+    Database::connect(options)
+        .await
+        .unwrap_or_else(|error| panic!("no connection to a test database: {error}"))
+}
+
+async fn close(connection: DatabaseConnection) {
+    connection.close().await.expect("the connection to close");
+}
+
+async fn run(connection: &DatabaseConnection, sql: &str) {
+    execute(connection, sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// Runs SQL as it stands, one statement or several.
+pub async fn execute(connection: &DatabaseConnection, sql: &str) -> Result<(), DbErr> {
+    connection.execute_unprepared(sql).await.map(|_| ())
+}
+
+/// The first column of each row of a query, which must be text.
+pub async fn text_rows(connection: &DatabaseConnection, sql: &str) -> Vec<String> {
+    let statement = sea_orm::Statement::from_string(connection.get_database_backend(), sql);
+    connection
+        .query_all_raw(statement)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"))
+        .iter()
+        .map(|row| {
+            row.try_get_by_index(0)
+                .unwrap_or_else(|error| panic!("{sql}: {error}"))
+        })
+        .collect()
+}
