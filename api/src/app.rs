@@ -10,7 +10,6 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App as ActixApp, HttpRequest, HttpServer, web};
 use tokio::task::JoinHandle;
-use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt, scope};
 
 use crate::cli::config::ServeSettings;
@@ -83,13 +82,18 @@ impl State {
 
     /// The state of the server that received the request.
     pub fn of(request: &HttpRequest) -> Option<Self> {
-        request.app_data::<web::Data<State>>().map(|state| state.get_ref().clone())
+        request
+            .app_data::<web::Data<State>>()
+            .map(|state| state.get_ref().clone())
     }
 }
 
 fn document() -> io::Result<Document> {
-    let document = openapi();
-    Ok(Document { json: document.to_pretty_json()?, methods: openapi::methods(&document) })
+    let document = openapi()?;
+    Ok(Document {
+        json: serde_json::to_string_pretty(&document)?,
+        methods: openapi::methods(&document),
+    })
 }
 
 /// A running server and what runs beside it.
@@ -105,15 +109,27 @@ impl App {
     ///
     /// # Errors
     /// Where the listener cannot be used.
-    pub fn start(listener: TcpListener, pools: Pools, settings: &ServeSettings) -> io::Result<Self> {
-        Self::start_with(listener, State::new(Database::new(pools), settings)?, settings)
+    pub fn start(
+        listener: TcpListener,
+        pools: Pools,
+        settings: &ServeSettings,
+    ) -> io::Result<Self> {
+        Self::start_with(
+            listener,
+            State::new(Database::new(pools), settings)?,
+            settings,
+        )
     }
 
     /// Starts to answer on `listener`, with a state that was made before.
     ///
     /// # Errors
     /// Where the listener cannot be used.
-    pub fn start_with(listener: TcpListener, state: State, settings: &ServeSettings) -> io::Result<Self> {
+    pub fn start_with(
+        listener: TcpListener,
+        state: State,
+        settings: &ServeSettings,
+    ) -> io::Result<Self> {
         let shared = web::Data::new(state.clone());
         let server = HttpServer::new(move || {
             let (app, _) = ActixApp::new()
@@ -131,18 +147,22 @@ impl App {
             .listen(listener)?
             .run();
         let upkeep = tokio::spawn(upkeep(state.clone()));
-        Ok(Self { server, state, upkeep })
-    }
-
-    /// Ends what runs beside the server and writes what was gathered; for after the server has stopped.
-    pub async fn finish(upkeep: Upkeep) {
-        upkeep.task.abort();
-        write_usage(&upkeep.state).await;
+        Ok(Self {
+            server,
+            state,
+            upkeep,
+        })
     }
 
     /// The server, and what is to be finished after it.
     pub fn into_parts(self) -> (Server, Upkeep) {
-        (self.server, Upkeep { state: self.state, task: self.upkeep })
+        (
+            self.server,
+            Upkeep {
+                state: self.state,
+                task: self.upkeep,
+            },
+        )
     }
 }
 
@@ -150,6 +170,14 @@ impl App {
 pub struct Upkeep {
     state: State,
     task: JoinHandle<()>,
+}
+
+impl Upkeep {
+    /// Ends it and writes what was gathered; for after the server has stopped.
+    pub async fn finish(self) {
+        self.task.abort();
+        write_usage(&self.state).await;
+    }
 }
 
 async fn upkeep(state: State) {
@@ -189,8 +217,14 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
 }
 
 /// The OpenAPI 3.1 document of the API, made from the routes.
-pub fn openapi() -> OpenApi {
-    let (_, document) =
-        ActixApp::new().into_utoipa_app().openapi(openapi::base()).configure(routes).split_for_parts();
-    openapi::complete(document)
+///
+/// # Errors
+/// Where the document has no JSON form.
+pub fn openapi() -> serde_json::Result<serde_json::Value> {
+    let (_, document) = ActixApp::new()
+        .into_utoipa_app()
+        .openapi(openapi::base())
+        .configure(routes)
+        .split_for_parts();
+    openapi::complete(&document)
 }

@@ -3,9 +3,12 @@
 use std::io::{self, BufRead, IsTerminal, stdin};
 
 use clap::{Args, ValueEnum};
-use sea_orm::DbErr;
+use entity::sea_orm_active_enums::{UserRole, UserStatus};
+use entity::{api_keys, memberships, organizations, users};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use tracing_subscriber::util::TryInitError;
 use uuid::Uuid;
 
@@ -13,10 +16,17 @@ use super::{
     config::{DatabaseSettings, LogSettings},
     print,
 };
-use crate::{
-    core::log,
-    database::{ConnectError, Pools, SchemaError, connect, require_current},
-};
+use crate::core::authorization::Scope;
+use crate::core::credential::NewKey;
+use crate::core::event::{Origin, Verb};
+use crate::core::input::{Fault, Field};
+use crate::core::password::Hasher;
+use crate::core::problem::Problem;
+use crate::core::text::{Email, Name, Password};
+use crate::core::unit_of_work::UnitOfWork;
+use crate::core::{clock, log};
+use crate::database::{ConnectError, Database, Pools, SchemaError, connect, require_current};
+use crate::resources::{self, organizations::NewOrganization};
 
 /// More than a password may have, in bytes: 1,024 characters of four bytes, and the end of the line.
 const LONGEST_LINE: u64 = 4 * 1024 + 2;
@@ -105,9 +115,9 @@ pub enum BootstrapError {
     /// The schema is another one.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The database failed; nothing was changed.
-    #[error("the database failed; nothing was changed")]
-    Database(#[from] DbErr),
+    /// The database or the program failed; nothing was changed.
+    #[error("{}; nothing was changed", .0.detail())]
+    Failed(#[from] Problem),
     /// All was made, but the key could not be shown.
     #[error("the admin was made, but the key could not be printed and is lost")]
     Output(#[source] io::Error),
@@ -122,7 +132,7 @@ impl BootstrapError {
             Self::Connect(error) => return Some(error.hint()),
             Self::Schema(error) => return error.hint(),
             Self::Argument { .. } => "see rollbook bootstrap --help",
-            Self::Log(_) | Self::Database(_) | Self::Output(_) => return None,
+            Self::Log(_) | Self::Failed(_) | Self::Output(_) => return None,
         };
         Some(hint.to_owned())
     }
@@ -153,20 +163,93 @@ impl BootstrapCommand {
     }
 }
 
-/// A stand-in for the transaction, which comes with the unit of work.
+/// Makes the admin, their organization, their membership and their key, each with its event, in one transaction.
 pub async fn run(
     arguments: &BootstrapArguments,
     password: Option<SecretString>,
-    _pools: &Pools,
+    pools: &Pools,
 ) -> Result<Bootstrapped, BootstrapError> {
-    if arguments.email.starts_with("admin@") {
-        return Err(BootstrapError::AdminExists);
-    }
+    let email: Email = argument("email", &arguments.email)?;
+    let name: Name = match &arguments.organization {
+        Some(name) => argument("organization", name)?,
+        None => argument(
+            "email",
+            email.as_ref().split('@').next_back().unwrap_or_default(),
+        )?,
+    };
+    let password_hash = match password {
+        Some(password) => Some(hash(&password).await?),
+        None => None,
+    };
+    let key = NewKey::generate().map_err(Problem::internal)?;
+    let origin = Origin {
+        source: "cli",
+        metadata: Map::from_iter([("command".to_owned(), Value::from("bootstrap"))]),
+        ..Origin::default()
+    };
+    let database = Database::new(pools.clone());
+    let made = UnitOfWork::run(&database, &origin, async |work| {
+        work.alone(ONLY_ONE).await?;
+        let admins = users::Entity::find()
+            .filter(users::Column::Role.eq(UserRole::Admin))
+            .filter(users::Column::Status.ne(UserStatus::Deleted))
+            .limit(1);
+        if work.one(admins).await?.is_some() {
+            return Ok(None);
+        }
+        let admin = resources::users::system_admin(email.clone(), password_hash.clone());
+        let admin = work.create::<users::Entity>(Verb::Created, admin).await?;
+        let organization = free_slug(work, NewOrganization::named(name.clone()).into_row()).await?;
+        let organization = work
+            .create::<organizations::Entity>(Verb::Created, organization)
+            .await?;
+        let membership = resources::memberships::founder(admin.id, organization.id);
+        work.create::<memberships::Entity>(Verb::Created, membership)
+            .await?;
+        let row = resources::api_keys::row(&key, admin.id, "bootstrap".to_owned(), &[Scope::All]);
+        work.create::<api_keys::Entity>(Verb::Created, row).await?;
+        Ok(Some((admin.id, organization.id)))
+    });
+    let (user_id, organization_id) = made.await?.ok_or(BootstrapError::AdminExists)?;
     Ok(Bootstrapped {
-        user_id: Uuid::nil(),
-        organization_id: Uuid::nil(),
-        api_key: format!("rbk_stand-in_{}", password.is_some()).into(),
+        user_id,
+        organization_id,
+        api_key: key.text.into(),
     })
+}
+
+/// Two that bootstrap at once: one does, the other finds the admin.
+const ONLY_ONE: i64 = 0x726f_6c6c_626f_6f6b;
+
+fn argument<T: Field>(argument: &'static str, text: &str) -> Result<T, BootstrapError> {
+    let refused = |fault: Fault| BootstrapError::Argument {
+        argument,
+        reason: format!("{text:?}: {}", fault.detail),
+    };
+    T::present(&Value::from(text)).map_err(refused)
+}
+
+async fn hash(password: &SecretString) -> Result<String, BootstrapError> {
+    let refused = |fault: Fault| BootstrapError::Argument {
+        argument: "password-stdin",
+        reason: fault.detail,
+    };
+    let password = Password::present(&Value::from(password.expose_secret())).map_err(refused)?;
+    Ok(Hasher::new(1).hash(&password.0).await?)
+}
+
+/// The organization with a slug that nobody has yet.
+async fn free_slug(
+    work: &mut UnitOfWork<'_>,
+    mut organization: organizations::Model,
+) -> Result<organizations::Model, Problem> {
+    let taken = organizations::Entity::find()
+        .filter(organizations::Column::Slug.eq(organization.slug.as_str()));
+    if work.one(taken).await?.is_some() {
+        let id = clock::new_id().simple().to_string();
+        organization.slug = format!("{:.87}-{}", organization.slug, &id[id.len() - 12..]);
+    }
+    Ok(organization)
 }
 
 impl BootstrapArguments {

@@ -3,5 +3,5 @@
 use crate::app;
 
 pub(super) fn document() -> Result<String, serde_json::Error> {
-    app::openapi().to_pretty_json()
+    serde_json::to_string_pretty(&app::openapi()?)
 }

@@ -111,12 +111,14 @@ impl ServeCommand {
         let mut signals = Signals::new().map_err(ServeError::Server)?;
         let listener = self.listen(reserved)?;
         let address = listener.local_addr().map_err(ServeError::Server)?;
-        let server =
-            App::start(listener, pools.clone(), &self.serve).map_err(ServeError::Server)?;
+        let app = App::start(listener, pools.clone(), &self.serve).map_err(ServeError::Server)?;
+        let (server, upkeep) = app.into_parts();
         if let Err(error) = print(&format!("rollbook listens on http://{address}")) {
             tracing::debug!(%error, "standard output is closed");
         }
-        run_until_stopped(server, &mut signals).await
+        let outcome = run_until_stopped(server, &mut signals).await;
+        upkeep.finish().await;
+        outcome
     }
 
     fn listen(&self, reserved: TcpSocket) -> Result<TcpListener, ServeError> {

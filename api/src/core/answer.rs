@@ -26,7 +26,10 @@ impl Answer {
     /// `internal` where the view has no JSON form.
     pub fn created<V: View>(view: &V) -> Result<Self, Problem> {
         let location = format!("{}/{}", V::COLLECTION, view.id());
-        Ok(Self { location: Some(location), ..Self::with(StatusCode::CREATED, view)? })
+        Ok(Self {
+            location: Some(location),
+            ..Self::with(StatusCode::CREATED, view)?
+        })
     }
 
     /// 200 with `ETag` and the resource.
@@ -39,18 +42,33 @@ impl Answer {
 
     /// 204.
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT.as_u16(), location: None, etag: None, body: None, replayed: false }
+        Self {
+            status: StatusCode::NO_CONTENT.as_u16(),
+            location: None,
+            etag: None,
+            body: None,
+            replayed: false,
+        }
     }
 
     fn with<V: View>(status: StatusCode, view: &V) -> Result<Self, Problem> {
         let body = serde_json::to_string(view).map_err(Problem::internal)?;
         let etag = Some(conditional::etag(view.version()));
-        Ok(Self { status: status.as_u16(), location: None, etag, body: Some(body), replayed: false })
+        Ok(Self {
+            status: status.as_u16(),
+            location: None,
+            etag,
+            body: Some(body),
+            replayed: false,
+        })
     }
 
     /// The same answer, marked as given before.
     pub(super) fn replay(self) -> Self {
-        Self { replayed: true, ..self }
+        Self {
+            replayed: true,
+            ..self
+        }
     }
 
     /// The answer as it is sent.

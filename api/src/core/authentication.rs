@@ -11,8 +11,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use chrono::{DateTime, FixedOffset};
 use entity::sea_orm_active_enums::{ApiKeyStatus, UserRole, UserStatus};
 use entity::{api_keys, users};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -32,26 +31,45 @@ pub fn unauthenticated() -> Problem {
 /// Middleware of `/v1`: authenticates, and checks that the key's scopes reach the collection.
 pub async fn authenticate(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let state = State::of(request.request()).ok_or_else(|| Problem::internal("the server has no state"))?;
+    match admit(&request).await {
+        Ok(principal) => {
+            request.extensions_mut().insert(Rc::new(principal));
+            next.call(request)
+                .await
+                .map(ServiceResponse::map_into_left_body)
+        }
+        // Not as an error of the service: the request would be lost for the log.
+        Err(problem) => Ok(request.error_response(problem).map_into_right_body()),
+    }
+}
+
+async fn admit(request: &ServiceRequest) -> Result<Principal, Problem> {
+    let state =
+        State::of(request.request()).ok_or_else(|| Problem::internal("the server has no state"))?;
     let principal = principal(&state, request.request()).await?;
     request::record_caller(request.request(), &principal);
-    if let Some(scope) = scope_of(&request)
+    if let Some(scope) = scope_of(request)
         && !principal.scopes.allow(scope)
     {
         let detail = format!("This needs a key with the scope {scope}.");
-        return Err(Problem::new(Kind::InsufficientScope, detail).into());
+        return Err(Problem::new(Kind::InsufficientScope, detail));
     }
-    request.extensions_mut().insert(Rc::new(principal));
-    next.call(request).await
+    Ok(principal)
 }
 
 /// The scope that a request needs: its collection, and whether it reads or writes.
 fn scope_of(request: &ServiceRequest) -> Option<Scope> {
     let name = request.path().strip_prefix("/v1/")?.split('/').next()?;
-    let collection = Collection::ALL.into_iter().find(|collection| collection.name() == name)?;
-    let action = if request.method() == Method::GET || request.method() == Method::HEAD { Action::Read } else { Action::Write };
+    let collection = Collection::ALL
+        .into_iter()
+        .find(|collection| collection.name() == name)?;
+    let action = if request.method() == Method::GET || request.method() == Method::HEAD {
+        Action::Read
+    } else {
+        Action::Write
+    };
     Some(Scope::Of(collection, action))
 }
 

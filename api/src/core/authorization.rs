@@ -4,10 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, OrganizationStatus, UserRole};
+use entity::sea_orm_active_enums::{
+    MembershipRole, MembershipStatus, OrganizationStatus, UserRole,
+};
 use entity::{memberships, organizations};
-use sea_orm::sea_query::{Expr, Query, SelectStatement};
-use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter,
+    QuerySelect, RelationTrait,
+};
 use serde_json::{Map, Value};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
@@ -15,7 +20,7 @@ use uuid::Uuid;
 
 use super::caller::Caller;
 use super::input::{Fault, Field, pointer};
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 
 /// A collection of the API, as scopes name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,8 +52,13 @@ pub enum Scope {
 
 impl Collection {
     /// Every collection.
-    pub const ALL: [Collection; 5] =
-        [Self::Organizations, Self::Users, Self::Memberships, Self::ApiKeys, Self::Events];
+    pub const ALL: [Collection; 5] = [
+        Self::Organizations,
+        Self::Users,
+        Self::Memberships,
+        Self::ApiKeys,
+        Self::Events,
+    ];
 
     /// Its name in paths and scopes.
     pub fn name(self) -> &'static str {
@@ -65,7 +75,12 @@ impl Collection {
 impl Scope {
     /// Every scope, `*` last.
     pub fn all() -> impl Iterator<Item = Scope> {
-        let of = |collection| [Scope::Of(collection, Action::Read), Scope::Of(collection, Action::Write)];
+        let of = |collection| {
+            [
+                Scope::Of(collection, Action::Read),
+                Scope::Of(collection, Action::Write),
+            ]
+        };
         Collection::ALL.into_iter().flat_map(of).chain([Scope::All])
     }
 }
@@ -75,7 +90,9 @@ impl fmt::Display for Scope {
         match self {
             Scope::All => formatter.write_str("*"),
             Scope::Of(collection, Action::Read) => write!(formatter, "{}:read", collection.name()),
-            Scope::Of(collection, Action::Write) => write!(formatter, "{}:write", collection.name()),
+            Scope::Of(collection, Action::Write) => {
+                write!(formatter, "{}:write", collection.name())
+            }
         }
     }
 }
@@ -84,7 +101,9 @@ impl FromStr for Scope {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        Scope::all().find(|scope| scope.to_string() == text).ok_or(())
+        Scope::all()
+            .find(|scope| scope.to_string() == text)
+            .ok_or(())
     }
 }
 
@@ -94,7 +113,10 @@ impl Field for Scope {
             return Err(Fault::wrong_type("a string", value));
         };
         text.parse().map_err(|()| {
-            let known = Scope::all().map(|scope| scope.to_string()).collect::<Vec<_>>().join(", ");
+            let known = Scope::all()
+                .map(|scope| scope.to_string())
+                .collect::<Vec<_>>()
+                .join(", ");
             Fault::new("unknown-value", format!("Must be one of: {known}."))
         })
     }
@@ -114,7 +136,11 @@ pub struct Scopes(BTreeSet<Scope>);
 impl Scopes {
     /// The scopes in the column; what is not a scope allows nothing.
     pub fn of(column: &Value) -> Self {
-        let texts = column.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let texts = column
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
         Self(texts.filter_map(|text| text.parse().ok()).collect())
     }
 
@@ -141,7 +167,13 @@ pub struct Permissions(pub Map<String, Value>);
 
 impl From<Permissions> for Value {
     fn from(permissions: Permissions) -> Self {
-        Value::Object(permissions.0.into_iter().filter(|(_, granted)| !granted.is_null()).collect())
+        Value::Object(
+            permissions
+                .0
+                .into_iter()
+                .filter(|(_, granted)| !granted.is_null())
+                .collect(),
+        )
     }
 }
 
@@ -151,7 +183,10 @@ impl Field for Permissions {
             return Err(Fault::wrong_type("an object", value));
         };
         for (scope, granted) in members {
-            let below = |fault: Fault| Fault { below: pointer("", scope), ..fault };
+            let below = |fault: Fault| Fault {
+                below: pointer("", scope),
+                ..fault
+            };
             Scope::present(&Value::from(scope.as_str())).map_err(below)?;
             if !matches!(granted, Value::Bool(_) | Value::Null) {
                 return Err(below(Fault::wrong_type("true, false or null", granted)));
@@ -161,7 +196,9 @@ impl Field for Permissions {
     }
 
     fn schema() -> RefOr<Schema> {
-        let granted = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Boolean, Type::Null])).build();
+        let granted = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Boolean, Type::Null]))
+            .build();
         let mut object = ObjectBuilder::new()
             .schema_type(SchemaType::Type(Type::Object))
             .additional_properties(Some(AdditionalProperties::FreeForm(false)));
@@ -198,7 +235,10 @@ impl Access {
             return Ok(());
         }
         let role = serde_json::to_value(role).map_err(Problem::internal)?;
-        Err(Problem::forbidden(format!("This needs the role {} in the organization.", role.as_str().unwrap_or("owner"))))
+        Err(Problem::forbidden(format!(
+            "This needs the role {} in the organization.",
+            role.as_str().unwrap_or("owner")
+        )))
     }
 
     /// What the role `admin` may do, or who was granted this one scope beyond their role.
@@ -206,7 +246,11 @@ impl Access {
     /// # Errors
     /// `forbidden` for neither.
     pub fn require_admin_or(&self, scope: Scope) -> Result<(), Problem> {
-        if self.granted.allow(scope) { Ok(()) } else { self.require_role(MembershipRole::Admin) }
+        if self.granted.allow(scope) {
+            Ok(())
+        } else {
+            self.require_role(MembershipRole::Admin)
+        }
     }
 
     /// Whether the role is `role` or above it.
@@ -224,7 +268,10 @@ struct AccessRow {
 /// The scopes of `memberships.permissions` that are granted: `{"events:read": true}`.
 fn granted(permissions: Option<&Value>) -> Scopes {
     let members = permissions.and_then(Value::as_object).into_iter().flatten();
-    members.filter(|(_, granted)| **granted == Value::Bool(true)).filter_map(|(scope, _)| scope.parse().ok()).collect()
+    members
+        .filter(|(_, granted)| **granted == Value::Bool(true))
+        .filter_map(|(scope, _)| scope.parse().ok())
+        .collect()
 }
 
 /// The organizations whose rows a caller reaches in a certain capacity.
@@ -280,17 +327,10 @@ impl Caller {
     pub fn require_unrestricted(&self) -> Result<(), Problem> {
         match self.principal().organization_id {
             None => Ok(()),
-            Some(_) => Err(Problem::forbidden("This key is restricted to one organization, and this is outside of it.")),
+            Some(_) => Err(Problem::forbidden(
+                "This key is restricted to one organization, and this is outside of it.",
+            )),
         }
-    }
-
-    /// # Errors
-    /// `insufficient-scope` for a scope that the key lacks.
-    pub fn require_scope(&self, scope: Scope) -> Result<(), Problem> {
-        if self.principal().scopes.allow(scope) {
-            return Ok(());
-        }
-        Err(Problem::new(Kind::InsufficientScope, format!("This needs a key with the scope {scope}.")))
     }
 
     /// The organizations that the caller may read.
@@ -302,13 +342,17 @@ impl Caller {
     pub fn organizations_as_admin(&self, scope: Scope) -> Organizations {
         let backend = self.database().backend();
         let admin = memberships::Column::Role.is_in([MembershipRole::Admin, MembershipRole::Owner]);
-        self.organizations_where(Some(Condition::any().add(admin).add(is_granted(backend, scope))))
+        self.organizations_where(Some(
+            Condition::any().add(admin).add(is_granted(backend, scope)),
+        ))
     }
 
     fn organizations_where(&self, capacity: Option<Condition>) -> Organizations {
         let principal = self.principal();
         if self.reads_everything() {
-            return principal.organization_id.map_or(Organizations::All, Organizations::One);
+            return principal
+                .organization_id
+                .map_or(Organizations::All, Organizations::One);
         }
         let mut select = Query::select();
         select
@@ -337,18 +381,25 @@ impl Caller {
     /// `not-found` for an organization that does not exist for the caller, `forbidden` for an auditor, who only reads.
     pub async fn access(&self, organization_id: Uuid) -> Result<Access, Problem> {
         let principal = self.principal();
-        if principal.organization_id.is_some_and(|restricted| restricted != organization_id) {
+        if principal
+            .organization_id
+            .is_some_and(|restricted| restricted != organization_id)
+        {
             return Err(Problem::not_found());
         }
         let user_id = principal.user_id;
-        let own = organizations::Relation::Memberships.def().on_condition(move |_, _| {
-            Condition::all()
-                .add(memberships::Column::UserId.eq(user_id))
-                .add(memberships::Column::Status.eq(MembershipStatus::Active))
-        });
+        let own = organizations::Relation::Memberships
+            .def()
+            .on_condition(move |_, _| {
+                Condition::all()
+                    .add(memberships::Column::UserId.eq(user_id))
+                    .add(memberships::Column::Status.eq(MembershipStatus::Active))
+            });
         let alive = match principal.role {
             UserRole::User => organizations::Column::Status.eq(OrganizationStatus::Active),
-            UserRole::Admin | UserRole::Auditor => organizations::Column::Status.ne(OrganizationStatus::Deleted),
+            UserRole::Admin | UserRole::Auditor => {
+                organizations::Column::Status.ne(OrganizationStatus::Deleted)
+            }
         };
         let row = organizations::Entity::find_by_id(organization_id)
             .select_only()
@@ -374,9 +425,13 @@ impl Caller {
 /// The condition that a membership's permissions grant the scope.
 fn is_granted(backend: DbBackend, scope: Scope) -> sea_orm::sea_query::SimpleExpr {
     match backend {
-        DbBackend::Sqlite => {
-            Expr::cust_with_values("json_extract(memberships.permissions, ?) = 1", [format!("$.\"{scope}\"")])
-        }
-        _ => Expr::cust_with_values("(memberships.permissions -> $1) = 'true'::jsonb", [scope.to_string()]),
+        DbBackend::Sqlite => Expr::cust_with_values(
+            "json_extract(memberships.permissions, ?) = 1",
+            [format!("$.\"{scope}\"")],
+        ),
+        _ => Expr::cust_with_values(
+            "(memberships.permissions -> $1) = 'true'::jsonb",
+            [scope.to_string()],
+        ),
     }
 }

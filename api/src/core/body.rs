@@ -32,7 +32,9 @@ impl<T: Input + 'static> FromRequest for Body<T> {
         Box::pin(async move {
             check_media_type(&request)?;
             let body = read(&request, payload).await?;
-            request.extensions_mut().insert(fingerprint(&request, &body));
+            request
+                .extensions_mut()
+                .insert(fingerprint(&request, &body));
             parse(&body).map(Body)
         })
     }
@@ -40,8 +42,12 @@ impl<T: Input + 'static> FromRequest for Body<T> {
 
 /// Reads the form from a body's bytes.
 fn parse<T: Input>(body: &[u8]) -> Result<T, Problem> {
-    let value = serde_json::from_slice(body)
-        .map_err(|error| Problem::new(Kind::MalformedJson, format!("The body is not JSON: {error}.")))?;
+    let value = serde_json::from_slice(body).map_err(|error| {
+        Problem::new(
+            Kind::MalformedJson,
+            format!("The body is not JSON: {error}."),
+        )
+    })?;
     let Value::Object(members) = value else {
         let fault = super::input::Fault::wrong_type("an object", &value);
         return Err(Problem::invalid("", fault.code, fault.detail));
@@ -63,11 +69,17 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
     if !allowed.contains(&essence.as_str()) {
-        return refuse(&format!("This takes Content-Type: {}.", allowed.join(" or ")));
+        return refuse(&format!(
+            "This takes Content-Type: {}.",
+            allowed.join(" or ")
+        ));
     }
-    let other_charset = parts.filter_map(|part| part.split_once('=')).any(|(name, value)| {
-        name.eq_ignore_ascii_case("charset") && !value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-    });
+    let other_charset = parts
+        .filter_map(|part| part.split_once('='))
+        .any(|(name, value)| {
+            name.eq_ignore_ascii_case("charset")
+                && !value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        });
     if other_charset {
         return refuse("JSON is sent in UTF-8.");
     }
@@ -82,15 +94,24 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Problem> {
     let state = State::of(request).ok_or_else(|| Problem::internal("the server has no state"))?;
     let limit = state.limits.body_size;
-    let too_large = || Problem::new(Kind::BodyTooLarge, format!("The body may have at most {limit} bytes."));
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let too_large = || {
+        Problem::new(
+            Kind::BodyTooLarge,
+            format!("The body may have at most {limit} bytes."),
+        )
+    };
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > limit as u64) {
         return Err(too_large());
     }
     let reading = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Problem::new(Kind::MalformedJson, "The body was cut off."))?;
+            let chunk =
+                chunk.map_err(|_| Problem::new(Kind::MalformedJson, "The body was cut off."))?;
             if body.len() + chunk.len() > limit {
                 return Err(too_large());
             }
@@ -100,13 +121,20 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, P
     };
     match tokio::time::timeout(state.limits.body_time, reading).await {
         Ok(body) => body,
-        Err(_) => Err(Problem::new(Kind::RequestTimeout, "The body did not arrive in time. Send the request again.")),
+        Err(_) => Err(Problem::new(
+            Kind::RequestTimeout,
+            "The body did not arrive in time. Send the request again.",
+        )),
     }
 }
 
 fn fingerprint(request: &HttpRequest, body: &[u8]) -> Fingerprint {
     let mut hash = Sha256::new();
-    for part in [request.method().as_str(), request.path(), request.query_string()] {
+    for part in [
+        request.method().as_str(),
+        request.path(),
+        request.query_string(),
+    ] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -116,6 +144,10 @@ fn fingerprint(request: &HttpRequest, body: &[u8]) -> Fingerprint {
 
 /// The fault of one parameter.
 pub fn bad_parameter(name: &str, code: &'static str, detail: &str) -> Problem {
-    let error = FieldError { pointer: format!("/{name}"), code, detail: detail.to_owned() };
+    let error = FieldError {
+        pointer: format!("/{name}"),
+        code,
+        detail: detail.to_owned(),
+    };
     Problem::faulty(Kind::BadParameter, vec![error])
 }

@@ -76,7 +76,8 @@ impl Caller {
         work: impl AsyncFn(&mut UnitOfWork<'_>) -> Result<Answer, Problem>,
     ) -> Result<HttpResponse, Problem> {
         let key = self.idempotency_key()?;
-        let answer = UnitOfWork::run(self.database(), &self.origin(), async |unit| {
+        let origin = self.origin();
+        let answer = UnitOfWork::run(self.database(), &origin, async |unit| {
             let Some(key) = &key else {
                 return work(unit).await;
             };
@@ -94,7 +95,10 @@ impl Caller {
     fn origin(&self) -> Origin {
         let ids = RequestIds::of(&self.request);
         let mut metadata = Map::new();
-        metadata.insert("api_key_id".to_owned(), Value::String(self.principal.api_key_id.to_string()));
+        metadata.insert(
+            "api_key_id".to_owned(),
+            Value::String(self.principal.api_key_id.to_string()),
+        );
         Origin {
             user_id: Some(self.principal.user_id),
             source: "api",
@@ -108,12 +112,17 @@ impl Caller {
 
     /// The peer's address.
     pub fn ip_address(&self) -> Option<String> {
-        self.request.peer_addr().map(|address| address.ip().to_string())
+        self.request
+            .peer_addr()
+            .map(|address| address.ip().to_string())
     }
 
     /// The peer's program, as it says, cut to what the column takes.
     pub fn user_agent(&self) -> Option<String> {
-        let header = self.request.headers().get(actix_web::http::header::USER_AGENT)?;
+        let header = self
+            .request
+            .headers()
+            .get(actix_web::http::header::USER_AGENT)?;
         Some(header.to_str().ok()?.chars().take(500).collect())
     }
 
@@ -125,14 +134,20 @@ impl Caller {
         let Some(value) = values.next() else {
             return Ok(None);
         };
-        let text = value.to_str().ok().filter(|text| (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()));
+        let text = value.to_str().ok().filter(|text| {
+            (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        });
         let (Some(text), None) = (text, values.next()) else {
             let detail = "Must be sent once, with 1 to 255 visible ASCII characters.";
             return Err(bad_parameter("Idempotency-Key", "invalid-key", detail));
         };
         let fingerprint = self.request.extensions().get::<Fingerprint>().cloned();
-        let fingerprint = fingerprint.ok_or_else(|| Problem::internal("a POST without a body that was read"))?;
-        self.state.running.enter(self.principal.api_key_id, text, fingerprint.0).map(Some)
+        let fingerprint =
+            fingerprint.ok_or_else(|| Problem::internal("a POST without a body that was read"))?;
+        self.state
+            .running
+            .enter(self.principal.api_key_id, text, fingerprint.0)
+            .map(Some)
     }
 }
 
@@ -143,11 +158,13 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let principal = request.extensions().get::<Rc<Principal>>().cloned();
-        let caller = principal.zip(State::of(request)).map(|(principal, state)| Self {
-            principal,
-            request: request.clone(),
-            state,
-        });
+        let caller = principal
+            .zip(State::of(request))
+            .map(|(principal, state)| Self {
+                principal,
+                request: request.clone(),
+                state,
+            });
         std::future::ready(caller.ok_or_else(super::authentication::unauthenticated))
     }
 }

@@ -23,8 +23,12 @@ pub fn read<V: View>(request: &HttpRequest, view: &V) -> Result<HttpResponse, Pr
     let etag = etag(view.version());
     let unchanged = tags(request, &header::IF_NONE_MATCH)?.is_some_and(|tags| tags.matches(&etag));
     Ok(match unchanged {
-        true => HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish(),
-        false => HttpResponse::Ok().insert_header((header::ETAG, etag)).json(view),
+        true => HttpResponse::NotModified()
+            .insert_header((header::ETAG, etag))
+            .finish(),
+        false => HttpResponse::Ok()
+            .insert_header((header::ETAG, etag))
+            .json(view),
     })
 }
 
@@ -47,7 +51,9 @@ impl Precondition {
         match &self.0 {
             Some(tags) if !tags.matches(&etag(version)) => Err(Problem::new(
                 Kind::VersionConflict,
-                format!("The resource is at version {version}, which If-Match does not name. Read it again."),
+                format!(
+                    "The resource is at version {version}, which If-Match does not name. Read it again."
+                ),
             )),
             _ => Ok(()),
         }

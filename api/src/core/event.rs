@@ -85,7 +85,9 @@ pub fn event_of<R: Resource>(
             let (old, new) = resource::difference::<R>(before, after)?;
             (*after, json!({"old": old, "new": new}))
         }
-        Transition::Deletion(before, after) => (*after, json!({"old": resource::snapshot::<R>(before)?})),
+        Transition::Deletion(before, after) => {
+            (*after, json!({"old": resource::snapshot::<R>(before)?}))
+        }
     };
     let moment = moment.fixed_offset();
     Ok(events::ActiveModel {

@@ -4,7 +4,10 @@
 //! encrypted under a key that is derived from the `Idempotency-Key`, of which only a hash is stored: an answer can show a
 //! new API key, and the database must not know that.
 
-#![expect(clippy::disallowed_methods, reason = "the kept answers are bookkeeping of the core, not audited rows")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the kept answers are bookkeeping of the core, not audited rows"
+)]
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +17,7 @@ use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
 use chrono::Duration;
 use entity::idempotency_keys::{self, Column};
 use hkdf::Hkdf;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Set, Statement};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -46,25 +49,43 @@ impl Running {
     ///
     /// # Errors
     /// `idempotency-in-progress` where another request of this process holds it.
-    pub fn enter(&self, credential_id: Uuid, secret: &str, request_hash: Vec<u8>) -> Result<IdempotencyKey, Problem> {
+    pub fn enter(
+        &self,
+        credential_id: Uuid,
+        secret: &str,
+        request_hash: Vec<u8>,
+    ) -> Result<IdempotencyKey, Problem> {
         let key_hash = Sha256::digest(secret.as_bytes()).to_vec();
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !running.insert((credential_id, key_hash.clone())) {
             return Err(in_progress());
         }
-        Ok(IdempotencyKey { credential_id, key_hash, request_hash, secret: secret.to_owned(), running: self.clone() })
+        Ok(IdempotencyKey {
+            credential_id,
+            key_hash,
+            request_hash,
+            secret: secret.to_owned(),
+            running: self.clone(),
+        })
     }
 }
 
 impl Drop for IdempotencyKey {
     fn drop(&mut self) {
-        let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self
+            .running
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         running.remove(&(self.credential_id, self.key_hash.clone()));
     }
 }
 
 fn in_progress() -> Problem {
-    Problem::new(Kind::IdempotencyInProgress, "A request with this Idempotency-Key is running. Wait, and send it again.")
+    Problem::new(
+        Kind::IdempotencyInProgress,
+        "A request with this Idempotency-Key is running. Wait, and send it again.",
+    )
 }
 
 impl IdempotencyKey {
@@ -73,15 +94,24 @@ impl IdempotencyKey {
     /// # Errors
     /// `idempotency-mismatch` for a repeat with other content; `idempotency-in-progress` while another process of a
     /// PostgreSQL deployment is at it.
-    pub(super) async fn stored(&self, work: &mut UnitOfWork<'_>) -> Result<Option<Answer>, Problem> {
+    pub(super) async fn stored(
+        &self,
+        work: &mut UnitOfWork<'_>,
+    ) -> Result<Option<Answer>, Problem> {
         if work.transaction().get_database_backend() == DbBackend::Postgres {
             self.lock_across_processes(work).await?;
         }
-        let Some(kept) = work.one(idempotency_keys::Entity::find().filter(self.row())).await? else {
+        let Some(kept) = work
+            .one(idempotency_keys::Entity::find().filter(self.row()))
+            .await?
+        else {
             return Ok(None);
         };
         if kept.expires_at.to_utc() <= clock::now() {
-            let delete = idempotency_keys::Entity::delete_many().filter(self.row()).exec(work.transaction()).await;
+            let delete = idempotency_keys::Entity::delete_many()
+                .filter(self.row())
+                .exec(work.transaction())
+                .await;
             delete.map_err(|error| work.failed(error))?;
             return Ok(None);
         }
@@ -91,11 +121,16 @@ impl IdempotencyKey {
                 "This Idempotency-Key was used for another request. Use a new key for a new request.",
             ));
         }
-        self.decrypt(&kept.answer).map(|answer| Some(answer.replay()))
+        self.decrypt(&kept.answer)
+            .map(|answer| Some(answer.replay()))
     }
 
     /// Keeps the answer, in the transaction of what it answers.
-    pub(super) async fn store(&self, work: &mut UnitOfWork<'_>, answer: &Answer) -> Result<(), Problem> {
+    pub(super) async fn store(
+        &self,
+        work: &mut UnitOfWork<'_>,
+        answer: &Answer,
+    ) -> Result<(), Problem> {
         let now = clock::now();
         let row = idempotency_keys::ActiveModel {
             credential_id: Set(self.credential_id),
@@ -105,7 +140,9 @@ impl IdempotencyKey {
             created_at: Set(now.fixed_offset()),
             expires_at: Set((now + LIFETIME).fixed_offset()),
         };
-        let insert = idempotency_keys::Entity::insert(row).exec_without_returning(work.transaction()).await;
+        let insert = idempotency_keys::Entity::insert(row)
+            .exec_without_returning(work.transaction())
+            .await;
         insert.map(|_| ()).map_err(|error| work.failed(error))
     }
 
@@ -149,15 +186,29 @@ impl IdempotencyKey {
         let mut salt = [0_u8; SALT];
         getrandom::fill(&mut salt).map_err(Problem::internal)?;
         let plain = serde_json::to_vec(answer).map_err(Problem::internal)?;
-        let payload = Payload { msg: &plain, aad: &self.request_hash };
-        let cipher = self.cipher(&salt)?.encrypt(&Nonce::default(), payload).map_err(Problem::internal)?;
+        let payload = Payload {
+            msg: &plain,
+            aad: &self.request_hash,
+        };
+        let cipher = self
+            .cipher(&salt)?
+            .encrypt(&Nonce::default(), payload)
+            .map_err(Problem::internal)?;
         Ok([salt.as_slice(), &cipher].concat())
     }
 
     fn decrypt(&self, kept: &[u8]) -> Result<Answer, Problem> {
-        let (salt, cipher) = kept.split_at_checked(SALT).ok_or_else(|| Problem::internal("a kept answer is cut off"))?;
-        let payload = Payload { msg: cipher, aad: &self.request_hash };
-        let plain = self.cipher(salt)?.decrypt(&Nonce::default(), payload).map_err(Problem::internal)?;
+        let (salt, cipher) = kept
+            .split_at_checked(SALT)
+            .ok_or_else(|| Problem::internal("a kept answer is cut off"))?;
+        let payload = Payload {
+            msg: cipher,
+            aad: &self.request_hash,
+        };
+        let plain = self
+            .cipher(salt)?
+            .decrypt(&Nonce::default(), payload)
+            .map_err(Problem::internal)?;
         serde_json::from_slice(&plain).map_err(Problem::internal)
     }
 }
@@ -171,7 +222,10 @@ const SALT: usize = 32;
 pub async fn remove_expired(database: &Database) -> Result<u64, sea_orm::DbErr> {
     let transaction = database.begin().await?;
     let expired = Expr::col(Column::ExpiresAt).lte(clock::now().fixed_offset());
-    let result = idempotency_keys::Entity::delete_many().filter(expired).exec(&transaction).await;
+    let result = idempotency_keys::Entity::delete_many()
+        .filter(expired)
+        .exec(&transaction)
+        .await;
     match result {
         Ok(result) => transaction.commit().await.map(|()| result.rows_affected),
         Err(error) => {

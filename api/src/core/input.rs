@@ -4,7 +4,9 @@
 //! that exists is a value that is valid, and the OpenAPI document cannot promise anything else.
 
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{AdditionalProperties, Array, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, Array, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
 use utoipa::openapi::{RefOr, path::ParameterBuilder, path::ParameterIn};
 use uuid::Uuid;
 
@@ -24,7 +26,11 @@ pub struct Fault {
 impl Fault {
     /// A fault of the field itself.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { below: String::new(), code, detail: detail.into() }
+        Self {
+            below: String::new(),
+            code,
+            detail: detail.into(),
+        }
     }
 
     /// The value has the wrong JSON type.
@@ -88,13 +94,23 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Reads `T`, or says everything that is wrong, unknown fields included.
     pub fn parse<T: Input>(members: &'a Map<String, Value>) -> Result<T, Vec<FieldError>> {
-        let mut fields = Self { members, known: Vec::new(), errors: Vec::new() };
+        let mut fields = Self {
+            members,
+            known: Vec::new(),
+            errors: Vec::new(),
+        };
         let value = T::read(&mut fields);
-        for name in members.keys().filter(|name| !fields.known.contains(&name.as_str())) {
+        for name in members
+            .keys()
+            .filter(|name| !fields.known.contains(&name.as_str()))
+        {
             fields.errors.push(FieldError {
                 pointer: pointer("", name),
                 code: "unknown-field",
-                detail: format!("There is no such field here. Known: {}.", fields.known.join(", ")),
+                detail: format!(
+                    "There is no such field here. Known: {}.",
+                    fields.known.join(", ")
+                ),
             });
         }
         match value {
@@ -114,7 +130,11 @@ impl<'a> Fields<'a> {
             Ok(value) => Some(value),
             Err(fault) => {
                 let pointer = format!("{}{}", pointer("", name), fault.below);
-                self.errors.push(FieldError { pointer, code: fault.code, detail: fault.detail });
+                self.errors.push(FieldError {
+                    pointer,
+                    code: fault.code,
+                    detail: fault.detail,
+                });
                 None
             }
         }
@@ -132,7 +152,10 @@ pub fn object_schema(description: &str, properties: Vec<Property>) -> RefOr<Sche
         .description(Some(description.trim()))
         .additional_properties(Some(AdditionalProperties::FreeForm(false)));
     for property in properties {
-        object = object.property(property.name, described(property.schema, property.description));
+        object = object.property(
+            property.name,
+            described(property.schema, property.description),
+        );
         if property.required {
             object = object.required(property.name);
         }
@@ -149,7 +172,11 @@ pub fn query_parameters(properties: Vec<Property>) -> Vec<utoipa::openapi::path:
                 .name(property.name)
                 .parameter_in(ParameterIn::Query)
                 .description(Some(property.description.trim()))
-                .required(if property.required { utoipa::openapi::Required::True } else { utoipa::openapi::Required::False })
+                .required(if property.required {
+                    utoipa::openapi::Required::True
+                } else {
+                    utoipa::openapi::Required::False
+                })
                 .schema(Some(property.schema))
                 .build()
         })
@@ -274,20 +301,34 @@ impl<F: Field> Field for Patch<F> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<F, const MINIMUM: usize, const MAXIMUM: usize>(pub Vec<F>);
 
-impl<F: Field + PartialEq, const MINIMUM: usize, const MAXIMUM: usize> Field for List<F, MINIMUM, MAXIMUM> {
+impl<F: Field + PartialEq, const MINIMUM: usize, const MAXIMUM: usize> Field
+    for List<F, MINIMUM, MAXIMUM>
+{
     fn present(value: &Value) -> Result<Self, Fault> {
         let Value::Array(items) = value else {
             return Err(Fault::wrong_type("an array", value));
         };
         if !(MINIMUM..=MAXIMUM).contains(&items.len()) {
-            return Err(Fault::new("wrong-length", format!("Must have {MINIMUM} to {MAXIMUM} items, not {}.", items.len())));
+            return Err(Fault::new(
+                "wrong-length",
+                format!(
+                    "Must have {MINIMUM} to {MAXIMUM} items, not {}.",
+                    items.len()
+                ),
+            ));
         }
         let mut list = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let below = |fault: Fault| Fault { below: format!("/{index}{}", fault.below), ..fault };
+            let below = |fault: Fault| Fault {
+                below: format!("/{index}{}", fault.below),
+                ..fault
+            };
             let item = F::present(item).map_err(below)?;
             if list.contains(&item) {
-                return Err(below(Fault::new("repeated", "Each item may be there once.")));
+                return Err(below(Fault::new(
+                    "repeated",
+                    "Each item may be there once.",
+                )));
             }
             list.push(item);
         }
@@ -328,17 +369,29 @@ impl Field for Uuid {
         let Value::String(text) = value else {
             return Err(Fault::wrong_type("a UUID in a string", value));
         };
-        parse_id(text).ok_or_else(|| Fault::new("invalid-id", "Must be a UUID, hyphenated: 8-4-4-4-12 hexadecimal digits."))
+        parse_id(text).ok_or_else(|| {
+            Fault::new(
+                "invalid-id",
+                "Must be a UUID, hyphenated: 8-4-4-4-12 hexadecimal digits.",
+            )
+        })
     }
 
     fn schema() -> RefOr<Schema> {
-        <Uuid as utoipa::PartialSchema>::schema()
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
+            .into()
     }
 }
 
 /// A hyphenated UUID; the other forms that the library reads (braces, URN, no hyphens) are not ids here.
 pub fn parse_id(text: &str) -> Option<Uuid> {
-    if text.len() == uuid::fmt::Hyphenated::LENGTH { Uuid::try_parse(text).ok() } else { None }
+    if text.len() == uuid::fmt::Hyphenated::LENGTH {
+        Uuid::try_parse(text).ok()
+    } else {
+        None
+    }
 }
 
 /// Implements [`Field`] for enums of the schema, by their values in JSON.
@@ -366,7 +419,11 @@ pub fn unknown_value<T: utoipa::PartialSchema>() -> Fault {
         RefOr::T(Schema::Object(object)) => object.enum_values.unwrap_or_default(),
         _ => Vec::new(),
     };
-    let values = values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    let values = values
+        .iter()
+        .filter_map(Value::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     Fault::new("unknown-value", format!("Must be one of: {values}."))
 }
 

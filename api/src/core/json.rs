@@ -2,7 +2,9 @@
 
 use sea_orm::Value as ColumnValue;
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{AdditionalProperties, Array, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, Array, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
+};
 use utoipa::openapi::{Ref, RefOr};
 
 use super::clock;
@@ -31,9 +33,13 @@ impl Field for JsonObject {
             return Err(Fault::wrong_type("an object", value));
         };
         match nul_within(value) {
-            Some(below) => {
-                Err(Fault { below, ..Fault::new("invalid-text", "Must not contain the character NUL (\\u0000).") })
-            }
+            Some(below) => Err(Fault {
+                below,
+                ..Fault::new(
+                    "invalid-text",
+                    "Must not contain the character NUL (\\u0000).",
+                )
+            }),
             None => Ok(Self(members.clone())),
         }
     }
@@ -67,7 +73,9 @@ pub fn schemas() -> [(&'static str, Schema); 2] {
     let text = || kind(Type::String).pattern(Some(r"^[^\x00]*$"));
     let any = RefOr::Ref(Ref::from_schema_name("JsonValue"));
     let object = kind(Type::Object)
-        .description(Some("Any JSON object; names and strings must not contain NUL."))
+        .description(Some(
+            "Any JSON object; names and strings must not contain NUL.",
+        ))
         .property_names(Some(text()))
         .additional_properties(Some(AdditionalProperties::RefOr(any.clone())))
         .examples([serde_json::json!({"theme": "dark"})])
@@ -81,7 +89,10 @@ pub fn schemas() -> [(&'static str, Schema); 2] {
         .item(RefOr::Ref(Ref::from_schema_name("JsonObject")))
         .description(Some("Any JSON value."))
         .build();
-    [("JsonObject", Schema::Object(object)), ("JsonValue", Schema::OneOf(value))]
+    [
+        ("JsonObject", Schema::Object(object)),
+        ("JsonValue", Schema::OneOf(value)),
+    ]
 }
 
 /// A column's value as events show it: ids hyphenated, times in RFC 3339 with microseconds and `Z`, enums by their value.
@@ -94,7 +105,9 @@ pub fn of_column(value: ColumnValue) -> Result<Value, String> {
         ColumnValue::Uuid(value) => value.map(|id| id.to_string()).into(),
         ColumnValue::Json(value) => value.map_or(Value::Null, |json| *json),
         ColumnValue::ChronoDateTimeUtc(value) => value.map(clock::rfc3339).into(),
-        ColumnValue::ChronoDateTimeWithTimeZone(value) => value.map(|moment| clock::rfc3339(moment.to_utc())).into(),
+        ColumnValue::ChronoDateTimeWithTimeZone(value) => {
+            value.map(|moment| clock::rfc3339(moment.to_utc())).into()
+        }
         ColumnValue::Enum(value) => enum_text(value).into(),
         other => return Err(format!("no JSON form is defined for {other:?}")),
     })

@@ -36,10 +36,15 @@ impl Field for Limit {
     }
 
     fn present(value: &Value) -> Result<Self, Fault> {
-        let digits = value.as_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let digits = value
+            .as_str()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         match digits.and_then(|digits| digits.parse().ok()) {
             Some(limit @ 1..=200) => Ok(Self(limit)),
-            _ => Err(Fault::new("out-of-range", "Must be a whole number from 1 to 200.")),
+            _ => Err(Fault::new(
+                "out-of-range",
+                "Must be a whole number from 1 to 200.",
+            )),
         }
     }
 
@@ -84,7 +89,9 @@ impl Cursor {
     /// `bad-cursor` for anything else.
     pub fn decode(text: &str) -> Result<Self, Problem> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad_cursor())?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|_| bad_cursor())
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|_| bad_cursor())
     }
 }
 
@@ -111,7 +118,10 @@ pub fn after(cursor: &Option<CursorText>, list: &str) -> Result<Option<Uuid>, Pr
 
 /// The refusal of a cursor that this list did not give.
 pub fn bad_cursor() -> Problem {
-    Problem::new(Kind::BadCursor, "This cursor does not belong to this list. Start again without one.")
+    Problem::new(
+        Kind::BadCursor,
+        "This cursor does not belong to this list. Start again without one.",
+    )
 }
 
 /// The text of a cursor, not looked at until the list is known.
@@ -137,7 +147,9 @@ impl Field for CursorText {
     }
 
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).into()
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .into()
     }
 }
 
@@ -158,15 +170,22 @@ pub fn respond<Row, T: Serialize>(
     let next_cursor = rows.last().filter(|_| more).map(|row| cursor(row).encode());
     let mut response = HttpResponse::Ok();
     if let Some(next) = &next_cursor {
-        response.insert_header((header::LINK, format!("<{}>; rel=\"next\"", next_link(request, next))));
+        response.insert_header((
+            header::LINK,
+            format!("<{}>; rel=\"next\"", next_link(request, next)),
+        ));
     }
-    Ok(response.json(Page { data: rows.into_iter().map(view).collect(), next_cursor }))
+    Ok(response.json(Page {
+        data: rows.into_iter().map(view).collect(),
+        next_cursor,
+    }))
 }
 
 /// The same request with another cursor (RFC 8288 takes a relative reference).
 fn next_link(request: &HttpRequest, cursor: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    let others = form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != "cursor");
+    let others = form_urlencoded::parse(request.query_string().as_bytes())
+        .filter(|(name, _)| name != "cursor");
     query.extend_pairs(others).append_pair("cursor", cursor);
     format!("{}?{}", request.path(), query.finish())
 }

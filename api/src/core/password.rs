@@ -28,7 +28,9 @@ pub struct Hasher {
 impl Hasher {
     /// A hasher that does `at_once` passwords at a time.
     pub fn new(at_once: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(at_once.max(1))) }
+        Self {
+            turns: Arc::new(Semaphore::new(at_once.max(1))),
+        }
     }
 
     /// The PHC string of a password, salt included.
@@ -52,7 +54,9 @@ impl Hasher {
         let (password, hash) = (password.clone(), hash.to_owned());
         self.run(move || {
             let hash = PasswordHash::new(&hash).map_err(Problem::internal)?;
-            Ok(argon2()?.verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
+            Ok(argon2()?
+                .verify_password(password.expose_secret().as_bytes(), &hash)
+                .is_ok())
         })
         .await
     }
@@ -73,7 +77,9 @@ impl Hasher {
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
         match tokio::time::timeout(LONGEST_WAIT, self.turns.clone().acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(Problem::unavailable("Too many passwords are being hashed. Try again.")),
+            Ok(Err(_)) | Err(_) => Err(Problem::unavailable(
+                "Too many passwords are being hashed. Try again.",
+            )),
         }
     }
 }
@@ -92,8 +98,16 @@ mod tests {
         let hasher = Hasher::new(1);
         let password = SecretString::from("correct horse battery staple");
         let hash = hasher.hash(&password).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
         assert!(hasher.verify(&password, &hash).await.unwrap());
-        assert!(!hasher.verify(&SecretString::from("correct horse battery stapler"), &hash).await.unwrap());
+        assert!(
+            !hasher
+                .verify(&SecretString::from("correct horse battery stapler"), &hash)
+                .await
+                .unwrap()
+        );
     }
 }

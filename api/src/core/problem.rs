@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,6 +115,7 @@ struct Inner {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    instance: String,
 }
 
 /// The document as it is sent (RFC 9457, section 3).
@@ -143,7 +144,13 @@ pub struct ProblemDocument {
 impl Problem {
     /// A problem of `kind`; `detail` says what happened and what to do.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }))
+        Self(Box::new(Inner {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            headers: Vec::new(),
+            instance: String::new(),
+        }))
     }
 
     /// Nothing here that the caller may see. Always the same bytes, but for the request's id.
@@ -162,13 +169,28 @@ impl Problem {
     }
 
     /// One field of the body is not valid.
-    pub fn invalid(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
-        Self::faulty(Kind::Invalid, vec![FieldError { pointer: pointer.into(), code, detail: detail.into() }])
+    pub fn invalid(
+        pointer: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self::faulty(
+            Kind::Invalid,
+            vec![FieldError {
+                pointer: pointer.into(),
+                code,
+                detail: detail.into(),
+            }],
+        )
     }
 
     /// Faulty fields (or parameters) of the request, all at once.
     pub fn faulty(kind: Kind, errors: Vec<FieldError>) -> Self {
-        let named = errors.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>().join(", ");
+        let named = errors
+            .iter()
+            .map(|error| error.pointer.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
         let mut problem = Self::new(kind, format!("Not valid: {named}."));
         problem.0.errors = errors;
         problem
@@ -177,12 +199,16 @@ impl Problem {
     /// A fault of the server. The cause goes to the log, never to the client.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");
-        Self::new(Kind::Internal, "The server failed; its log has the cause beside this request's id.")
+        Self::new(
+            Kind::Internal,
+            "The server failed; its log has the cause beside this request's id.",
+        )
     }
 
     /// The database cannot serve now.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(Kind::Unavailable, detail).header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        Self::new(Kind::Unavailable, detail)
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// The same problem with a header of its own.
@@ -192,15 +218,26 @@ impl Problem {
     }
 
     /// The same problem with one faulty field named.
-    pub fn field(mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
-        self.0.errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into() });
+    pub fn field(
+        mut self,
+        pointer: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        self.0.errors.push(FieldError {
+            pointer: pointer.into(),
+            code,
+            detail: detail.into(),
+        });
         self
     }
 
     /// The same problem; where nothing was found, with the field of the body that names it.
     pub fn naming(self, pointer: &str) -> Self {
         match self.kind() {
-            Kind::NotFound => self.field(pointer, "unknown", "This names nothing that you may see."),
+            Kind::NotFound => {
+                self.field(pointer, "unknown", "This names nothing that you may see.")
+            }
             _ => self,
         }
     }
@@ -215,25 +252,22 @@ impl Problem {
         &self.0.detail
     }
 
-    /// The whole answer, with the request's id as its `instance`.
-    pub fn render(&self, instance: &str) -> HttpResponse {
+    /// The same problem, in the answer to this request.
+    pub fn at(mut self, request_id: &str) -> Self {
+        request_id.clone_into(&mut self.0.instance);
+        self
+    }
+
+    fn document(&self) -> ProblemDocument {
         let kind = self.0.kind;
-        let mut response = HttpResponse::build(kind.status());
-        for header in &self.0.headers {
-            response.append_header(header.clone());
-        }
-        if kind == Kind::Unauthenticated {
-            response.append_header((header::WWW_AUTHENTICATE, "Bearer realm=\"rollbook\""));
-        }
-        response.append_header((header::CACHE_CONTROL, "no-store"));
-        response.content_type("application/problem+json").json(ProblemDocument {
+        ProblemDocument {
             kind: format!("/problems/{}", kind.slug()),
             title: kind.title(),
             status: kind.status().as_u16(),
             detail: self.0.detail.clone(),
-            instance: instance.to_owned(),
+            instance: self.0.instance.clone(),
             errors: self.0.errors.clone(),
-        })
+        }
     }
 }
 
@@ -245,25 +279,45 @@ impl std::fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// Handlers fail with a `Problem`; the request middleware renders it with the request's id.
+/// Handlers fail with a `Problem`; the request middleware sets the request's id.
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
         self.0.kind.status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.render("")
+        let mut response = HttpResponse::build(self.0.kind.status());
+        for header in &self.0.headers {
+            response.append_header(header.clone());
+        }
+        if self.0.kind == Kind::Unauthenticated {
+            response.append_header((header::WWW_AUTHENTICATE, "Bearer realm=\"rollbook\""));
+        }
+        response.append_header((header::CACHE_CONTROL, "no-store"));
+        response.append_header(("X-Request-Id", self.0.instance.as_str()));
+        response
+            .content_type("application/problem+json")
+            .json(self.document())
     }
 }
 
 /// What a failure of the framework's own (a bad path, a bad payload, no route) is as a problem.
-pub fn from_framework(status: StatusCode, request: &HttpRequest) -> Problem {
+pub fn from_framework(status: StatusCode) -> Problem {
     match status {
         StatusCode::NOT_FOUND => Problem::not_found(),
-        StatusCode::METHOD_NOT_ALLOWED => Problem::new(Kind::MethodNotAllowed, "This path does not take this method."),
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Kind::BodyTooLarge, "The body is larger than the limit."),
-        StatusCode::REQUEST_TIMEOUT => Problem::new(Kind::RequestTimeout, "The request did not arrive in time."),
-        status if status.is_client_error() => Problem::new(Kind::BadParameter, "The request could not be read."),
-        status => Problem::internal(format_args!("{status} from the framework for {}", request.path())),
+        StatusCode::METHOD_NOT_ALLOWED => Problem::new(
+            Kind::MethodNotAllowed,
+            "This path does not take this method.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(Kind::BodyTooLarge, "The body is larger than the limit.")
+        }
+        StatusCode::REQUEST_TIMEOUT => {
+            Problem::new(Kind::RequestTimeout, "The request did not arrive in time.")
+        }
+        status if status.is_client_error() => {
+            Problem::new(Kind::BadParameter, "The request could not be read.")
+        }
+        status => Problem::internal(format_args!("the framework answers {status}")),
     }
 }

@@ -19,7 +19,11 @@ impl<T: Input> FromRequest for Query<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let members = members(request.query_string());
-        ready(Fields::parse(&members).map(Query).map_err(|errors| Problem::faulty(Kind::BadParameter, errors)))
+        ready(
+            Fields::parse(&members)
+                .map(Query)
+                .map_err(|errors| Problem::faulty(Kind::BadParameter, errors)),
+        )
     }
 }
 

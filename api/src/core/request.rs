@@ -1,17 +1,18 @@
 //! What surrounds every request: its ids, its time limit, its log line, its metrics, and the one form of every error.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, ResponseError};
 use uuid::Uuid;
 
 use super::caller::Principal;
-use super::problem::{self, Kind, Problem};
 use super::clock;
+use super::problem::{self, Kind, Problem};
 use crate::app::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -37,7 +38,8 @@ impl RequestIds {
     fn read(request: &HttpRequest) -> Self {
         let header = |name: &str| {
             let text = request.headers().get(name)?.to_str().ok()?;
-            let visible = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+            let visible =
+                (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
             visible.then(|| text.to_owned())
         };
         let request_id = header("x-request-id").unwrap_or_else(|| clock::new_id().to_string());
@@ -58,7 +60,10 @@ struct Actor {
 
 /// Notes the caller for the request's log line.
 pub fn record_caller(request: &HttpRequest, principal: &Principal) {
-    let actor = Actor { user_id: principal.user_id, organization_id: principal.organization_id };
+    let actor = Actor {
+        user_id: principal.user_id,
+        organization_id: principal.organization_id,
+    };
     request.extensions_mut().insert(actor);
 }
 
@@ -78,76 +83,110 @@ pub async fn surround(
     let ids = RequestIds::read(request.request());
     request.extensions_mut().insert(ids.clone());
     let state = State::of(request.request());
-    let http_request = request.request().clone();
+    let method = request.method().clone();
 
-    let limit = state.as_ref().map(|state| state.limits.answer_time);
-    let answer = match limit {
-        Some(limit) => tokio::time::timeout(limit, next.call(request)).await.unwrap_or_else(|_| Err(too_slow().into())),
-        None => next.call(request).await,
-    };
-    let mut response = match answer {
+    // The request itself must not be held here: routing needs it for itself alone.
+    let limit = state
+        .as_ref()
+        .map_or(Duration::MAX, |state| state.limits.answer_time);
+    let answer = tokio::time::timeout(limit, next.call(request)).await;
+    let mut response = match answer.unwrap_or_else(|_| Err(too_slow().into())) {
         Ok(response) => into_problem(response, &ids.request_id),
         Err(error) => {
-            let response = problem_of(&error, &http_request).render(&ids.request_id);
-            ServiceResponse::new(http_request, response)
+            let problem = problem_of(&error);
+            finish(
+                state.as_ref(),
+                &ids,
+                start,
+                &Outcome::lost(&method, problem.kind().status()),
+            );
+            return Err(problem.at(&ids.request_id).into());
         }
     };
     if let Ok(value) = HeaderValue::from_str(&ids.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    finish(&response, state.as_ref(), &ids, start);
+    finish(state.as_ref(), &ids, start, &Outcome::of(&response));
     Ok(response)
 }
 
 fn too_slow() -> Problem {
-    Problem::new(Kind::Timeout, "The server took too long to answer. The request may have taken effect, whole, or not at all.")
+    Problem::new(
+        Kind::Timeout,
+        "The server took too long to answer. The request may have taken effect, whole, or not at all.",
+    )
 }
 
 /// An error of ours as it is, and one of the framework's own as the problem it means.
-fn problem_of(error: &actix_web::Error, request: &HttpRequest) -> Problem {
+fn problem_of(error: &actix_web::Error) -> Problem {
     match error.as_error::<Problem>() {
         Some(problem) => problem.clone(),
-        None => problem::from_framework(error.as_response_error().status_code(), request),
+        None => problem::from_framework(error.as_response_error().status_code()),
     }
 }
 
 /// Gives an error answer its final form: the problem document with the request's id.
-fn into_problem(response: ServiceResponse<impl MessageBody + 'static>, request_id: &str) -> ServiceResponse<BoxBody> {
-    let problem = match response.response().error() {
-        Some(error) => Some(problem_of(error, response.request())),
-        None => response.response().extensions().get::<Problem>().cloned(),
-    };
-    match problem {
+fn into_problem(
+    response: ServiceResponse<impl MessageBody + 'static>,
+    request_id: &str,
+) -> ServiceResponse<BoxBody> {
+    match response.response().error().map(problem_of) {
         Some(problem) => {
             let (request, _) = response.into_parts();
-            ServiceResponse::new(request, problem.render(request_id))
+            ServiceResponse::new(request, problem.at(request_id).error_response())
         }
         None => response.map_into_boxed_body(),
     }
 }
 
-fn finish(response: &ServiceResponse<BoxBody>, state: Option<&State>, ids: &RequestIds, start: Instant) {
-    let request = response.request();
-    let status = response.status().as_u16();
-    let duration = start.elapsed();
-    let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    if let Some(state) = state {
-        state.metrics.request(request.method().as_str(), &route, status, duration);
-    }
-    let actor = request.extensions().get::<Actor>().copied();
-    tracing::info!(
-        request_id = %ids.request_id,
-        method = %request.method(),
-        route,
-        status,
-        duration_ms = duration.as_secs_f64() * 1000.0,
-        actor = actor.map(|actor| tracing::field::display(actor.user_id)),
-        organization = actor.and_then(|actor| actor.organization_id).map(tracing::field::display),
-        "request"
-    );
+/// What the log line says of how a request went.
+struct Outcome {
+    method: Method,
+    route: String,
+    status: StatusCode,
+    actor: Option<Actor>,
 }
 
-/// A problem as an answer, for services that cannot fail with one.
-pub fn respond_with(problem: Problem) -> HttpResponse {
-    HttpResponse::from_error(problem)
+impl Outcome {
+    fn of(response: &ServiceResponse<BoxBody>) -> Self {
+        let request = response.request();
+        Self {
+            method: request.method().clone(),
+            route: request
+                .match_pattern()
+                .unwrap_or_else(|| "unmatched".to_owned()),
+            status: response.status(),
+            actor: request.extensions().get::<Actor>().copied(),
+        }
+    }
+
+    /// A request that was given up, and what it was with it.
+    fn lost(method: &Method, status: StatusCode) -> Self {
+        Self {
+            method: method.clone(),
+            route: "given up".to_owned(),
+            status,
+            actor: None,
+        }
+    }
+}
+
+fn finish(state: Option<&State>, ids: &RequestIds, start: Instant, outcome: &Outcome) {
+    let duration = start.elapsed();
+    let status = outcome.status.as_u16();
+    if let Some(state) = state {
+        state
+            .metrics
+            .request(outcome.method.as_str(), &outcome.route, status, duration);
+    }
+    tracing::info!(
+        request_id = %ids.request_id,
+        method = %outcome.method,
+        route = outcome.route,
+        status,
+        duration_ms = duration.as_secs_f64() * 1000.0,
+        actor = outcome.actor.map(|actor| tracing::field::display(actor.user_id)),
+        organization = outcome.actor.and_then(|actor| actor.organization_id).map(tracing::field::display),
+        "request"
+    );
 }

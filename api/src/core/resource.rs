@@ -27,7 +27,9 @@ pub struct Stamps<'a> {
 }
 
 /// An audited entity: written only by the unit of work, and each time with its event.
-pub trait Resource: EntityTrait<Model: IntoActiveModel<Self::ActiveModel> + PartialEq + Send + Sync> {
+pub trait Resource:
+    EntityTrait<Model: IntoActiveModel<Self::ActiveModel> + PartialEq + Send + Sync>
+{
     /// `aggregate_type` of its events, and its key among the tags.
     const AGGREGATE: &'static str;
     /// Columns whose values never leave: events show `"[redacted]"`.
@@ -122,7 +124,9 @@ const REDACTED: &str = "[redacted]";
 
 /// The row as its events show it: every column but bookkeeping, secrets redacted.
 pub fn snapshot<R: Resource>(row: &R::Model) -> Result<Map<String, Value>, Problem> {
-    columns::<R>().map(|column| shown::<R>(row, column)).collect()
+    columns::<R>()
+        .map(|column| shown::<R>(row, column))
+        .collect()
 }
 
 /// The columns whose values differ, before and after. Two different secrets both show as redacted, and are still there.
@@ -142,7 +146,9 @@ pub fn difference<R: Resource>(
 
 /// The audited columns whose values differ.
 pub fn changed<R: Resource>(before: &R::Model, after: &R::Model) -> Vec<R::Column> {
-    columns::<R>().filter(|column| before.get(*column) != after.get(*column)).collect()
+    columns::<R>()
+        .filter(|column| before.get(*column) != after.get(*column))
+        .collect()
 }
 
 fn columns<R: Resource>() -> impl Iterator<Item = R::Column> {
@@ -157,6 +163,10 @@ fn names<R: Resource>(list: &[R::Column], column: &R::Column) -> bool {
 fn shown<R: Resource>(row: &R::Model, column: R::Column) -> Result<(String, Value), Problem> {
     use sea_orm::IdenStatic;
     let value = json::of_column(row.get(column)).map_err(Problem::internal)?;
-    let value = if names::<R>(R::SECRETS, &column) && !value.is_null() { REDACTED.into() } else { value };
+    let value = if names::<R>(R::SECRETS, &column) && !value.is_null() {
+        REDACTED.into()
+    } else {
+        value
+    };
     Ok((column.as_str().to_owned(), value))
 }

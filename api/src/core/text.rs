@@ -49,7 +49,10 @@ fn checked<'a>(
     let text = text_of(value)?;
     let length = text.chars().count();
     if length > maximum {
-        return Err(Fault::new("too-long", format!("Must have at most {maximum} characters, not {length}.")));
+        return Err(Fault::new(
+            "too-long",
+            format!("Must have at most {maximum} characters, not {length}."),
+        ));
     }
     if !pattern.is_match(text) {
         return Err(Fault::new(code, wanted));
@@ -157,6 +160,24 @@ text_types! {
     SearchText(LINE, 1..=200, "invalid-text", "Must be one line without control characters, and not blank.", "example", trimmed);
 }
 
+impl Slug {
+    /// A slug that resembles the name: its ASCII letters and digits in lower case, hyphens for the rest.
+    pub fn from_name(name: &str) -> Self {
+        let words = name
+            .split(|letter: char| !letter.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty());
+        let mut slug = words
+            .map(str::to_ascii_lowercase)
+            .collect::<Vec<_>>()
+            .join("-");
+        slug.truncate(100);
+        if slug.is_empty() {
+            slug.push_str("organization");
+        }
+        Self(slug)
+    }
+}
+
 /// A password to be: 12 to 1,024 characters, any but control characters. Never shown, not even by `Debug`.
 #[derive(Clone, Debug)]
 pub struct Password(pub SecretString);
@@ -166,9 +187,14 @@ impl Field for Password {
         let text = text_of(value)?;
         match text.chars().count() {
             0..12 => Err(Fault::new("too-short", "Must have at least 12 characters.")),
-            12..=1024 if text.contains('\0') => Err(Fault::new("invalid-text", "Must not contain NUL.")),
+            12..=1024 if text.contains('\0') => {
+                Err(Fault::new("invalid-text", "Must not contain NUL."))
+            }
             12..=1024 => Ok(Self(SecretString::from(text))),
-            _ => Err(Fault::new("too-long", "Must have at most 1,024 characters.")),
+            _ => Err(Fault::new(
+                "too-long",
+                "Must have at most 1,024 characters.",
+            )),
         }
     }
 
@@ -209,10 +235,19 @@ impl Serialize for Timestamp {
 impl Field for Timestamp {
     fn present(value: &Value) -> Result<Self, Fault> {
         use chrono::Datelike;
-        let wrong = || Fault::new("invalid-time", "Must be a time such as 2030-01-31T12:00:00Z (RFC 3339), in the years 1 to 9999.");
+        let wrong = || {
+            Fault::new(
+                "invalid-time",
+                "Must be a time such as 2030-01-31T12:00:00Z (RFC 3339), in the years 1 to 9999.",
+            )
+        };
         let moment = DateTime::parse_from_rfc3339(text_of(value)?).map_err(|_| wrong())?;
         let moment = clock::to_microseconds(moment.with_timezone(&Utc));
-        if (1..=9999).contains(&moment.year()) { Ok(Self(moment)) } else { Err(wrong()) }
+        if (1..=9999).contains(&moment.year()) {
+            Ok(Self(moment))
+        } else {
+            Err(wrong())
+        }
     }
 
     fn schema() -> RefOr<Schema> {

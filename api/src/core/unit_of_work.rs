@@ -7,15 +7,17 @@
 //! The event is inserted before the row: the unique pair of aggregate and version puts the writers of one aggregate in
 //! order, and the database's own triggers find the event in place and add none.
 
-#![expect(clippy::disallowed_methods, reason = "this module is where audited rows are written, each with its event")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this module is where audited rows are written, each with its event"
+)]
 
 use chrono::{DateTime, Utc};
 use entity::events;
-use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, LockType};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel,
-    IntoIdentity, Iterable, ModelTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, SelectModel,
-    Selector,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel,
+    IntoIdentity, Iterable, ModelTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement,
 };
 use uuid::Uuid;
 
@@ -23,8 +25,8 @@ use super::clock;
 use super::event::{self, Origin, Transition, Verb};
 use super::problem::{Kind, Problem};
 use super::resource::{self, Resource};
-use crate::database::{Fault, classify};
 use crate::database::{Database, Transaction};
+use crate::database::{Fault, classify};
 
 /// How often a transaction that others were in the way of is tried before the caller is told.
 const ATTEMPTS: u32 = 5;
@@ -53,9 +55,17 @@ impl UnitOfWork<'_> {
     ) -> Result<T, Problem> {
         let mut attempt = 1;
         loop {
-            let mut unit = UnitOfWork { transaction: database.begin().await?, origin, contended: false };
+            let mut unit = UnitOfWork {
+                transaction: database.begin().await?,
+                origin,
+                contended: false,
+            };
             let result = work(&mut unit).await;
-            let UnitOfWork { transaction, contended, .. } = unit;
+            let UnitOfWork {
+                transaction,
+                contended,
+                ..
+            } = unit;
             match result {
                 Ok(value) => match transaction.commit().await {
                     Ok(()) => return Ok(value),
@@ -75,7 +85,11 @@ impl UnitOfWork<'_> {
     }
 
     /// Inserts the row with its event. Its id, version, times and authors are set here.
-    pub async fn create<R: Resource>(&mut self, verb: Verb, mut row: R::Model) -> Result<R::Model, Problem> {
+    pub async fn create<R: Resource>(
+        &mut self,
+        verb: Verb,
+        mut row: R::Model,
+    ) -> Result<R::Model, Problem> {
         let moment = clock::now();
         let author = self.origin.user_id;
         let stamps = R::stamps(&mut row);
@@ -83,9 +97,13 @@ impl UnitOfWork<'_> {
         (*stamps.created_at, *stamps.updated_at) = (moment.fixed_offset(), moment.fixed_offset());
         (*stamps.created_by, *stamps.updated_by) = (author, author);
 
-        self.record::<R>(verb, &Transition::Creation(&row), moment).await?;
+        self.record::<R>(verb, &Transition::Creation(&row), moment)
+            .await?;
         let insert = R::insert(row.clone().into_active_model().reset_all());
-        insert.exec_without_returning(&self.transaction).await.map_err(|error| self.refused::<R>(error))?;
+        insert
+            .exec_without_returning(&self.transaction)
+            .await
+            .map_err(|error| self.refused::<R>(error))?;
         Ok(row)
     }
 
@@ -112,7 +130,8 @@ impl UnitOfWork<'_> {
         id: Uuid,
         edit: impl FnOnce(&mut R::Model) -> Result<(), Problem>,
     ) -> Result<R::Model, Problem> {
-        self.change::<R>(id, true, |row| edit(row).map(|()| Verb::Deleted)).await
+        self.change::<R>(id, true, |row| edit(row).map(|()| Verb::Deleted))
+            .await
     }
 
     async fn change<R: Resource>(
@@ -121,7 +140,9 @@ impl UnitOfWork<'_> {
         tombstone: bool,
         edit: impl FnOnce(&mut R::Model) -> Result<Verb, Problem>,
     ) -> Result<R::Model, Problem> {
-        let select = R::find().filter(R::id_column().eq(id)).lock(LockType::NoKeyUpdate);
+        let select = R::find()
+            .filter(R::id_column().eq(id))
+            .lock(LockType::NoKeyUpdate);
         let before = self.one(select).await?.ok_or_else(Problem::not_found)?;
         let mut after = before.clone();
         let verb = edit(&mut after)?;
@@ -140,10 +161,15 @@ impl UnitOfWork<'_> {
             .set(changes::<R>(&before, &after))
             .filter(R::id_column().eq(id))
             .filter(R::version_column().eq(R::version(&before)));
-        let result = update.exec(&self.transaction).await.map_err(|error| self.refused::<R>(error))?;
+        let result = update
+            .exec(&self.transaction)
+            .await
+            .map_err(|error| self.refused::<R>(error))?;
         if result.rows_affected != 1 {
             self.contended = true;
-            return Err(Problem::unavailable("Others are changing the same row. Try again."));
+            return Err(Problem::unavailable(
+                "Others are changing the same row. Try again.",
+            ));
         }
         Ok(after)
     }
@@ -151,11 +177,14 @@ impl UnitOfWork<'_> {
     /// Changes every row that fits, in the same way, each with its event; a few statements however many rows there are.
     pub async fn update_all<R: Resource>(
         &mut self,
-        which: Condition,
+        which: impl IntoCondition,
         verb: Verb,
         edit: impl Fn(&mut R::Model),
     ) -> Result<Vec<R::Model>, Problem> {
-        let select = R::find().filter(which).order_by_asc(R::id_column()).lock(LockType::NoKeyUpdate);
+        let select = R::find()
+            .filter(which.into_condition())
+            .order_by_asc(R::id_column())
+            .lock(LockType::NoKeyUpdate);
         let rows = self.all(select).await?;
         let mut changed = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH) {
@@ -177,7 +206,12 @@ impl UnitOfWork<'_> {
             let mut after = before.clone();
             edit(&mut after);
             self.stamp_change::<R>(&mut after, moment);
-            events.push(event::event_of::<R>(self.origin, verb, &Transition::Change(before, &after), moment)?);
+            events.push(event::event_of::<R>(
+                self.origin,
+                verb,
+                &Transition::Change(before, &after),
+                moment,
+            )?);
             ids.push(R::id(&after));
             merge_changes::<R>(&mut changes, before, &after)?;
             rows.push(after);
@@ -187,32 +221,52 @@ impl UnitOfWork<'_> {
         }
         changes.not_set(R::version_column());
         let insert = events::Entity::insert_many(events);
-        insert.exec_without_returning(&self.transaction).await.map_err(|error| self.unrecorded(error))?;
+        insert
+            .exec_without_returning(&self.transaction)
+            .await
+            .map_err(|error| self.unrecorded(error))?;
         let update = R::update_many()
             .set(changes)
-            .col_expr(R::version_column(), Expr::col(R::version_column()).add(1_i64))
+            .col_expr(
+                R::version_column(),
+                Expr::col(R::version_column()).add(1_i64),
+            )
             .filter(R::id_column().is_in(ids));
-        update.exec(&self.transaction).await.map_err(|error| self.refused::<R>(error))?;
+        update
+            .exec(&self.transaction)
+            .await
+            .map_err(|error| self.refused::<R>(error))?;
         Ok(rows)
     }
 
+    /// Waits until no other transaction holds this number, and holds it to the end. SQLite has one writer anyway.
+    pub async fn alone(&mut self, number: i64) -> Result<(), Problem> {
+        if self.transaction.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        let lock = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT pg_advisory_xact_lock($1)",
+            [number.into()],
+        );
+        let result = self.transaction.query_one_raw(lock).await;
+        result.map(drop).map_err(|error| self.failed(error))
+    }
+
     /// Reads one row within the transaction.
-    pub async fn one<E: EntityTrait>(&mut self, select: Select<E>) -> Result<Option<E::Model>, Problem> {
+    pub async fn one<E: EntityTrait>(
+        &mut self,
+        select: Select<E>,
+    ) -> Result<Option<E::Model>, Problem> {
         let result = select.one(&self.transaction).await;
         result.map_err(|error| self.failed(error))
     }
 
     /// Reads rows within the transaction.
-    pub async fn all<E: EntityTrait>(&mut self, select: Select<E>) -> Result<Vec<E::Model>, Problem> {
-        let result = select.all(&self.transaction).await;
-        result.map_err(|error| self.failed(error))
-    }
-
-    /// Reads rows of another shape within the transaction.
-    pub async fn all_as<T: FromQueryResult + Send + Sync>(
+    pub async fn all<E: EntityTrait>(
         &mut self,
-        select: Selector<SelectModel<T>>,
-    ) -> Result<Vec<T>, Problem> {
+        select: Select<E>,
+    ) -> Result<Vec<E::Model>, Problem> {
         let result = select.all(&self.transaction).await;
         result.map_err(|error| self.failed(error))
     }
@@ -242,7 +296,9 @@ impl UnitOfWork<'_> {
         moment: DateTime<Utc>,
     ) -> Result<(), Problem> {
         let event = event::event_of::<R>(self.origin, verb, transition, moment)?;
-        let insert = events::Entity::insert(event).exec_without_returning(&self.transaction).await;
+        let insert = events::Entity::insert(event)
+            .exec_without_returning(&self.transaction)
+            .await;
         insert.map(|_| ()).map_err(|error| self.unrecorded(error))
     }
 
@@ -260,10 +316,17 @@ impl UnitOfWork<'_> {
         let Fault::Unique(constraint) = classify(&error) else {
             return self.failed(error);
         };
-        match R::UNIQUE.iter().find(|(columns, _)| names_constraint::<R>(&constraint, columns)) {
+        match R::UNIQUE
+            .iter()
+            .find(|(columns, _)| names_constraint::<R>(&constraint, columns))
+        {
             Some((_, field)) => {
                 let detail = format!("Another {} has this {field} already.", R::AGGREGATE);
-                Problem::new(Kind::AlreadyExists, detail.clone()).field(format!("/{field}"), "already-exists", detail)
+                Problem::new(Kind::AlreadyExists, detail.clone()).field(
+                    format!("/{field}"),
+                    "already-exists",
+                    detail,
+                )
             }
             None => Problem::internal(error),
         }
@@ -274,7 +337,12 @@ impl UnitOfWork<'_> {
 /// `<table>_<columns>_key`; SQLite the columns, `UNIQUE constraint failed: <table>.<column>, <table>.<column>`.
 fn names_constraint<R: Resource>(words: &str, columns: &str) -> bool {
     let table = R::default().table_name();
-    let listed = words.rsplit(": ").next().unwrap_or(words).replace(&format!("{table}."), "").replace(", ", "_");
+    let listed = words
+        .rsplit(": ")
+        .next()
+        .unwrap_or(words)
+        .replace(&format!("{table}."), "")
+        .replace(", ", "_");
     words == format!("{table}_{columns}_key") || listed == columns
 }
 
@@ -288,13 +356,19 @@ fn changes<R: Resource>(before: &R::Model, after: &R::Model) -> R::ActiveModel {
 }
 
 /// Adds what one row of a batch changes; the batch is one statement, so every row has to change to the same values.
-fn merge_changes<R: Resource>(changes: &mut R::ActiveModel, before: &R::Model, after: &R::Model) -> Result<(), Problem> {
+fn merge_changes<R: Resource>(
+    changes: &mut R::ActiveModel,
+    before: &R::Model,
+    after: &R::Model,
+) -> Result<(), Problem> {
     let version = R::version_column().into_identity();
     for column in R::Column::iter().filter(|column| before.get(*column) != after.get(*column)) {
         let value = after.get(column);
         let known = changes.get(column).into_value();
         if known.is_some_and(|known| known != value) && column.into_identity() != version {
-            return Err(Problem::internal("rows of one batch were changed to different values"));
+            return Err(Problem::internal(
+                "rows of one batch were changed to different values",
+            ));
         }
         changes.set(column, value);
     }

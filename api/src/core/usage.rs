@@ -3,7 +3,10 @@
 //! Writing on each request would make every read a write; so the columns lag behind by up to [`INTERVAL`], and what was
 //! gathered since the last write is lost where the process is killed. They are bookkeeping, not audited.
 
-#![expect(clippy::disallowed_methods, reason = "bookkeeping columns are written here, without an event")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "bookkeeping columns are written here, without an event"
+)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +15,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
 use entity::api_keys::{self, Column};
-use sea_orm::sea_query::{Expr, Func};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
@@ -36,7 +39,9 @@ impl Use {
         Self {
             moment,
             ip: request.peer_addr().map(|address| address.ip().to_string()),
-            user_agent: agent.and_then(|agent| agent.to_str().ok()).map(|agent| agent.chars().take(500).collect()),
+            user_agent: agent
+                .and_then(|agent| agent.to_str().ok())
+                .map(|agent| agent.chars().take(500).collect()),
         }
     }
 }
@@ -62,7 +67,10 @@ impl Usage {
                 known.last = this.clone();
                 known.count = known.count.saturating_add(1);
             })
-            .or_insert(Gathered { last: this, count: 1 });
+            .or_insert(Gathered {
+                last: this,
+                count: 1,
+            });
     }
 
     /// Writes what was gathered. What cannot be written is kept for the next time.
@@ -108,10 +116,16 @@ async fn write_all(database: &Database, gathered: &HashMap<Uuid, Gathered>) -> R
     transaction.commit().await
 }
 
-async fn write_one(connection: &impl ConnectionTrait, id: Uuid, key: &Gathered) -> Result<(), DbErr> {
+async fn write_one(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+    key: &Gathered,
+) -> Result<(), DbErr> {
     let last_used_at = Func::coalesce([Expr::col(Column::LastUsedAt), Expr::val(key.last.moment)]);
     let newer = match connection.get_database_backend() {
-        sea_orm::DbBackend::Sqlite => Func::cust("max").args([last_used_at.into(), Expr::val(key.last.moment)]),
+        sea_orm::DbBackend::Sqlite => {
+            Func::cust("max").args([last_used_at.into(), Expr::val(key.last.moment)])
+        }
         _ => Func::greatest([last_used_at.into(), Expr::val(key.last.moment)]),
     };
     // The column is an int4: it stays at its greatest value rather than fail.
@@ -121,7 +135,10 @@ async fn write_one(connection: &impl ConnectionTrait, id: Uuid, key: &Gathered) 
     api_keys::Entity::update_many()
         .col_expr(Column::LastUsedAt, newer.into())
         .col_expr(Column::LastUsedIp, Expr::val(key.last.ip.clone()))
-        .col_expr(Column::LastUsedUserAgent, Expr::val(key.last.user_agent.clone()))
+        .col_expr(
+            Column::LastUsedUserAgent,
+            Expr::val(key.last.user_agent.clone()),
+        )
         .col_expr(Column::UsageCount, count.into())
         .filter(Column::Id.eq(id))
         .exec(connection)

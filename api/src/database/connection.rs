@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use super::Pools;
@@ -54,12 +54,18 @@ impl Database {
 
     /// For reading, outside any transaction.
     pub fn reader(&self) -> Reader<'_> {
-        Reader { connection: &self.pools.reader, probe: self.probe.as_deref() }
+        Reader {
+            connection: &self.pools.reader,
+            probe: self.probe.as_deref(),
+        }
     }
 
     /// Opens a transaction for writing; on SQLite it takes the write lock at once (`BEGIN IMMEDIATE`), so that it cannot
     /// lose what it has read to another writer.
-    #[expect(clippy::disallowed_methods, reason = "the one place that begins a transaction")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that begins a transaction"
+    )]
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, DbErr> {
         let probe = self.probe.as_deref();
         check(probe, Step::Begin)?;
@@ -93,7 +99,9 @@ pub struct Reader<'a> {
 }
 
 fn refused() -> DbErr {
-    DbErr::Custom("a reader does not write: audited rows are written by the unit of work".to_owned())
+    DbErr::Custom(
+        "a reader does not write: audited rows are written by the unit of work".to_owned(),
+    )
 }
 
 #[async_trait]
@@ -158,13 +166,19 @@ impl ConnectionTrait for Transaction<'_> {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
-        #[expect(clippy::disallowed_methods, reason = "passes on what the core executes")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "passes on what the core executes"
+        )]
         self.transaction.execute_raw(statement).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         check(self.probe, Step::Statement(sql))?;
-        #[expect(clippy::disallowed_methods, reason = "passes on what the core executes")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "passes on what the core executes"
+        )]
         self.transaction.execute_unprepared(sql).await
     }
 

@@ -42,7 +42,9 @@ fn classify_driver(error: &sqlx::Error) -> Fault {
                 "40001" | "40P01" | "55P03" => Fault::Contention,
                 // PostgreSQL: class 08 (connection), 57P0x (shutdown), 53300 (too many connections), 25006 (read only, after a failover).
                 "53300" | "25006" => Fault::Unreachable,
-                code if code.len() == 5 && (code.starts_with("08") || code.starts_with("57P0")) => Fault::Unreachable,
+                code if code.len() == 5 && (code.starts_with("08") || code.starts_with("57P0")) => {
+                    Fault::Unreachable
+                }
                 // SQLite, primary result code: SQLITE_BUSY and SQLITE_LOCKED after the busy timeout; IOERR, FULL, CANTOPEN.
                 code => match code.parse::<u32>().map(|code| code & 0xff) {
                     Ok(5 | 6 | 8 | 10 | 13 | 14) => Fault::Unreachable,

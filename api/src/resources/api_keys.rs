@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use entity::api_keys::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{ApiKeyStatus, ApiKeyType, UserStatus};
 use entity::users;
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{LockType, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -154,7 +154,9 @@ impl Resource for Entity {
 
     fn touches(row: &Model) -> Vec<(&'static str, Uuid)> {
         let organization = row.organization_id.map(|id| ("organization", id));
-        std::iter::once(("user", row.user_id)).chain(organization).collect()
+        std::iter::once(("user", row.user_id))
+            .chain(organization)
+            .collect()
     }
 }
 
@@ -261,8 +263,18 @@ pub fn row(key: &NewKey, user_id: Uuid, name: String, scopes: &[Scope]) -> Model
 }
 
 /// The key gives no access any more, for good.
-pub fn revoke(row: &mut Model) {
+fn revoke(row: &mut Model) {
     row.status = ApiKeyStatus::Revoked;
+}
+
+/// Revokes every key that fits and is not revoked yet, each with its event.
+pub async fn revoke_all(work: &mut UnitOfWork<'_>, which: SimpleExpr) -> Result<(), Problem> {
+    let which = Condition::all()
+        .add(which)
+        .add(Column::Status.ne(ApiKeyStatus::Revoked));
+    work.update_all::<Entity>(which, Verb::Revoked, revoke)
+        .await
+        .map(drop)
 }
 
 /// The keys that exist for the caller: their own, and those of the organizations whose keys they keep.
@@ -273,7 +285,11 @@ fn visible(caller: &Caller) -> Select<Entity> {
         return Entity::find();
     }
     let own = Column::UserId.eq(principal.user_id);
-    let select = Entity::find().filter(Condition::any().add(own).add(kept.contain(Column::OrganizationId)));
+    let select = Entity::find().filter(
+        Condition::any()
+            .add(own)
+            .add(kept.contain(Column::OrganizationId)),
+    );
     match principal.organization_id {
         Some(id) => select.filter(Column::OrganizationId.eq(id)),
         None => select,
@@ -281,8 +297,13 @@ fn visible(caller: &Caller) -> Select<Entity> {
 }
 
 async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
-    let select = visible(caller).filter(Column::Id.eq(id)).filter(Column::Status.ne(ApiKeyStatus::Revoked));
-    select.one(&caller.database().reader()).await?.ok_or_else(Problem::not_found)
+    let select = visible(caller)
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.ne(ApiKeyStatus::Revoked));
+    select
+        .one(&caller.database().reader())
+        .await?
+        .ok_or_else(Problem::not_found)
 }
 
 /// List your API keys and, with the right, those of your organizations, oldest first.
@@ -293,7 +314,14 @@ async fn list_api_keys(
     query: Query<ListApiKeys>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Query(ListApiKeys { organization_id, user_id, key_type, status, limit, cursor }) = query;
+    let Query(ListApiKeys {
+        organization_id,
+        user_id,
+        key_type,
+        status,
+        limit,
+        cursor,
+    }) = query;
     let mut select = visible(&caller).order_by_asc(Column::Id).limit(limit.0 + 1);
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
@@ -312,7 +340,13 @@ async fn list_api_keys(
         select = select.filter(Column::Id.gt(after));
     }
     let rows = select.all(&caller.database().reader()).await?;
-    page::respond(&request, limit, rows, |row| Cursor::of_id("api-keys", row.id), ApiKey::from)
+    page::respond(
+        &request,
+        limit,
+        rows,
+        |row| Cursor::of_id("api-keys", row.id),
+        ApiKey::from,
+    )
 }
 
 /// Create an API key. The answer shows it whole, this once.
@@ -344,7 +378,10 @@ async fn create_api_key(caller: Caller, body: Body<NewApiKey>) -> Result<HttpRes
             }
             require_living_user(work, user_id).await?;
             let api_key = work.create::<Entity>(Verb::Created, row.clone()).await?;
-            Answer::created(&CreatedApiKey { key: key.text.clone(), api_key: ApiKey::from(api_key) })
+            Answer::created(&CreatedApiKey {
+                key: key.text.clone(),
+                api_key: ApiKey::from(api_key),
+            })
         })
         .await
 }
@@ -379,16 +416,29 @@ async fn require_organization(caller: &Caller, new: &NewApiKey) -> Result<(), Pr
     let organizations_own = new.key_type == Some(ApiKeyType::Organization);
     let Some(id) = new.organization_id else {
         return match organizations_own {
-            true => Err(Problem::invalid("/organization_id", "required", "A key of an organization names it.")),
+            true => Err(Problem::invalid(
+                "/organization_id",
+                "required",
+                "A key of an organization names it.",
+            )),
             false => Ok(()),
         };
     };
-    let access = caller.access(id).await.map_err(|problem| problem.naming("/organization_id"))?;
-    if organizations_own { access.require_admin_or(WRITE) } else { Ok(()) }
+    let access = caller
+        .access(id)
+        .await
+        .map_err(|problem| problem.naming("/organization_id"))?;
+    if organizations_own {
+        access.require_admin_or(WRITE)
+    } else {
+        Ok(())
+    }
 }
 
 async fn require_living_user(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result<(), Problem> {
-    let user = work.one(users::Entity::find_by_id(user_id).lock(LockType::Share)).await?;
+    let user = work
+        .one(users::Entity::find_by_id(user_id).lock(LockType::Share))
+        .await?;
     match user {
         Some(user) if user.status != UserStatus::Deleted => Ok(()),
         _ => Err(Problem::not_found().naming("/user_id")),
@@ -398,7 +448,11 @@ async fn require_living_user(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result
 /// Read one API key.
 #[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), responses((status = 200, body = ApiKey)))]
 #[get("/api-keys/{id}")]
-async fn read_api_key(caller: Caller, id: Id, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn read_api_key(
+    caller: Caller,
+    id: Id,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let row = find(&caller, id.0).await?;
     conditional::read(&request, &ApiKey::from(row))
 }
@@ -433,7 +487,11 @@ async fn update_api_key(
 /// Revoke an API key, for good.
 #[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), responses((status = 204)))]
 #[delete("/api-keys/{id}")]
-async fn delete_api_key(caller: Caller, id: Id, precondition: Precondition) -> Result<HttpResponse, Problem> {
+async fn delete_api_key(
+    caller: Caller,
+    id: Id,
+    precondition: Precondition,
+) -> Result<HttpResponse, Problem> {
     let seen = find(&caller, id.0).await?;
     require_right(&caller, &seen).await?;
     caller
@@ -466,14 +524,18 @@ impl EditApiKey {
     fn require_within(&self, caller: &Caller, row: &Model) -> Result<(), Problem> {
         let old_scopes = Scopes::of(&row.scopes);
         let old_end = row.expires_at.map(Timestamp::from);
-        let scopes = self.scopes.value().map_or_else(|| old_scopes.clone(), |list| list.0.iter().copied().collect());
+        let scopes = self.scopes.value().map_or_else(
+            || old_scopes.clone(),
+            |list| list.0.iter().copied().collect(),
+        );
         let end = match &self.expires_at {
             Patch::Set(end) => *end,
             Patch::Keep => old_end,
         };
         let wider = scopes.beyond(&old_scopes).is_some();
         let later = old_end.is_some_and(|old| end.is_none_or(|end| end > old));
-        let revived = row.status == ApiKeyStatus::Inactive && self.status.value() == Some(&KeySwitch::Active);
+        let revived =
+            row.status == ApiKeyStatus::Inactive && self.status.value() == Some(&KeySwitch::Active);
         if wider || later || revived {
             require_within(caller, &scopes, end, row.organization_id)?;
         }
@@ -481,7 +543,13 @@ impl EditApiKey {
     }
 
     fn apply(&self, row: &mut Model) -> Verb {
-        let Self { name, description, scopes, expires_at, status } = self;
+        let Self {
+            name,
+            description,
+            scopes,
+            expires_at,
+            status,
+        } = self;
         name.apply(&mut row.name);
         description.apply_option(&mut row.description);
         if let Some(scopes) = scopes.value() {
@@ -503,7 +571,11 @@ impl EditApiKey {
 }
 
 fn exists(row: &Model) -> Result<(), Problem> {
-    if row.status == ApiKeyStatus::Revoked { Err(Problem::not_found()) } else { Ok(()) }
+    if row.status == ApiKeyStatus::Revoked {
+        Err(Problem::not_found())
+    } else {
+        Ok(())
+    }
 }
 
 /// The routes of this file.

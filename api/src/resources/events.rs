@@ -4,7 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::DateTime;
 use entity::events::{Column, Entity, Model};
 use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    Select,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -153,13 +156,21 @@ input! {
 
 /// The events that exist for the caller: those of the organizations whose trail they may read.
 fn visible(caller: &Caller) -> Select<Entity> {
-    Entity::find().filter(caller.organizations_as_admin(READ).contain(Column::OrganizationId))
+    Entity::find().filter(
+        caller
+            .organizations_as_admin(READ)
+            .contain(Column::OrganizationId),
+    )
 }
 
 /// List the events that you may read.
 #[utoipa::path(tag = "events", params(ListEvents), responses((status = 200, body = Page<Event>)))]
 #[get("/events")]
-async fn list_events(caller: Caller, query: Query<ListEvents>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn list_events(
+    caller: Caller,
+    query: Query<ListEvents>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let direction = query.0.order.unwrap_or(Direction::Desc);
     let limit = query.0.limit;
     let order = match direction {
@@ -175,7 +186,13 @@ async fn list_events(caller: Caller, query: Query<ListEvents>, request: HttpRequ
         select = select.filter(after(&cursor.decode()?, direction)?);
     }
     let rows = select.all(&caller.database().reader()).await?;
-    page::respond(&request, limit, rows, |row| cursor_of(row, direction), Event::from)
+    page::respond(
+        &request,
+        limit,
+        rows,
+        |row| cursor_of(row, direction),
+        Event::from,
+    )
 }
 
 fn list_name(direction: Direction) -> &'static str {
@@ -186,7 +203,13 @@ fn list_name(direction: Direction) -> &'static str {
 }
 
 fn cursor_of(row: &Model, direction: Direction) -> Cursor {
-    Cursor::new(list_name(direction), [clock::rfc3339(row.event_timestamp.to_utc()), row.id.to_string()])
+    Cursor::new(
+        list_name(direction),
+        [
+            clock::rfc3339(row.event_timestamp.to_utc()),
+            row.id.to_string(),
+        ],
+    )
 }
 
 /// What comes after the cursor: a later (or earlier) time, or the same time and a greater (or smaller) id.
@@ -197,11 +220,21 @@ fn after(cursor: &Cursor, direction: Direction) -> Result<Condition, Problem> {
     let time = DateTime::parse_from_rfc3339(time).map_err(|_| page::bad_cursor())?;
     let id = parse_id(id).ok_or_else(page::bad_cursor)?;
     let (bound, later, next) = match direction {
-        Direction::Asc => (Column::EventTimestamp.gte(time), Column::EventTimestamp.gt(time), Column::Id.gt(id)),
-        Direction::Desc => (Column::EventTimestamp.lte(time), Column::EventTimestamp.lt(time), Column::Id.lt(id)),
+        Direction::Asc => (
+            Column::EventTimestamp.gte(time),
+            Column::EventTimestamp.gt(time),
+            Column::Id.gt(id),
+        ),
+        Direction::Desc => (
+            Column::EventTimestamp.lte(time),
+            Column::EventTimestamp.lt(time),
+            Column::Id.lt(id),
+        ),
     };
     // The bound alone would be too much, the rest alone is an `or` that no index serves.
-    Ok(Condition::all().add(bound).add(Condition::any().add(later).add(next)))
+    Ok(Condition::all()
+        .add(bound)
+        .add(Condition::any().add(later).add(next)))
 }
 
 impl ListEvents {
@@ -220,14 +253,28 @@ impl ListEvents {
             limit: _,
             cursor: _,
         } = self;
-        let types = event_type.iter().map(of_type).fold(Condition::any(), Condition::add);
-        let tags = tag.iter().map(|tag| touches(backend, tag)).fold(Condition::all(), Condition::add);
+        let types = event_type
+            .iter()
+            .map(of_type)
+            .fold(Condition::any(), Condition::add);
+        let tags = tag
+            .iter()
+            .map(|tag| touches(backend, tag))
+            .fold(Condition::all(), Condition::add);
         Condition::all()
             .add_option(organization_id.map(|id| Column::OrganizationId.eq(id)))
             .add_option(user_id.map(|id| Column::UserId.eq(id)))
-            .add_option(aggregate_type.as_ref().map(|name| Column::AggregateType.eq(name.as_ref())))
+            .add_option(
+                aggregate_type
+                    .as_ref()
+                    .map(|name| Column::AggregateType.eq(name.as_ref())),
+            )
             .add_option(aggregate_id.map(|id| Column::AggregateId.eq(id)))
-            .add_option(correlation_id.as_ref().map(|id| Column::CorrelationId.eq(id.as_ref())))
+            .add_option(
+                correlation_id
+                    .as_ref()
+                    .map(|id| Column::CorrelationId.eq(id.as_ref())),
+            )
             .add_option(from.map(|time| Column::EventTimestamp.gte(time.0)))
             .add_option(to.map(|time| Column::EventTimestamp.lt(time.0)))
             .add_option((!event_type.is_empty()).then_some(types))
@@ -263,7 +310,10 @@ fn touches(backend: DbBackend, tag: &Tag) -> SimpleExpr {
 #[get("/events/{id}")]
 async fn read_event(caller: Caller, id: Id, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let select = visible(&caller).filter(Column::Id.eq(id.0));
-    let row = select.one(&caller.database().reader()).await?.ok_or_else(Problem::not_found)?;
+    let row = select
+        .one(&caller.database().reader())
+        .await?
+        .ok_or_else(Problem::not_found)?;
     conditional::read(&request, &Event::from(row))
 }
 

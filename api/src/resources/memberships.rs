@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use entity::memberships::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, UserStatus};
 use entity::{organizations, users};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{LockType, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -81,7 +81,11 @@ view!(Membership, "/v1/memberships");
 
 impl From<Model> for Membership {
     fn from(row: Model) -> Self {
-        let Model { invitation_token: _, invitation_expires_at: _, .. } = row;
+        let Model {
+            invitation_token: _,
+            invitation_expires_at: _,
+            ..
+        } = row;
         Self {
             id: row.id,
             user_id: row.user_id,
@@ -108,7 +112,8 @@ impl Resource for Entity {
     const AGGREGATE: &'static str = "membership";
     const SECRETS: &'static [Column] = &[Column::InvitationToken];
     const BOOKKEEPING: &'static [Column] = &[];
-    const UNIQUE: &'static [(&'static str, &'static str)] = &[("user_id_organization_id", "user_id")];
+    const UNIQUE: &'static [(&'static str, &'static str)] =
+        &[("user_id_organization_id", "user_id")];
 
     audited_columns!();
 
@@ -231,11 +236,22 @@ fn blank(user_id: Uuid, organization_id: Uuid) -> Model {
 }
 
 /// The person is no longer a member.
-pub fn leave(row: &mut Model, moment: DateTime<Utc>) {
+fn leave(row: &mut Model, moment: DateTime<Utc>) {
     row.status = MembershipStatus::Removed;
     row.left_at = Some(moment.fixed_offset());
     row.invitation_token = None;
     row.invitation_expires_at = None;
+}
+
+/// Removes every membership that fits and is not removed yet, each with its event.
+pub async fn remove_all(work: &mut UnitOfWork<'_>, which: SimpleExpr) -> Result<(), Problem> {
+    let which = Condition::all()
+        .add(which)
+        .add(Column::Status.ne(MembershipStatus::Removed));
+    let now = clock::now();
+    work.update_all::<Entity>(which, Verb::Removed, |row| leave(row, now))
+        .await
+        .map(drop)
 }
 
 /// Whether the row makes its person an owner at this moment.
@@ -258,8 +274,13 @@ fn visible(caller: &Caller) -> Select<Entity> {
 }
 
 async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
-    let select = visible(caller).filter(Column::Id.eq(id)).filter(Column::Status.ne(MembershipStatus::Removed));
-    select.one(&caller.database().reader()).await?.ok_or_else(Problem::not_found)
+    let select = visible(caller)
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.ne(MembershipStatus::Removed));
+    select
+        .one(&caller.database().reader())
+        .await?
+        .ok_or_else(Problem::not_found)
 }
 
 /// List the memberships of the organizations that you may read, and your own, oldest first.
@@ -270,7 +291,14 @@ async fn list_memberships(
     query: Query<ListMemberships>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Query(ListMemberships { organization_id, user_id, role, status, limit, cursor }) = query;
+    let Query(ListMemberships {
+        organization_id,
+        user_id,
+        role,
+        status,
+        limit,
+        cursor,
+    }) = query;
     let mut select = visible(&caller).order_by_asc(Column::Id).limit(limit.0 + 1);
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
@@ -289,19 +317,35 @@ async fn list_memberships(
         select = select.filter(Column::Id.gt(after));
     }
     let rows = select.all(&caller.database().reader()).await?;
-    page::respond(&request, limit, rows, |row| Cursor::of_id("memberships", row.id), Membership::from)
+    page::respond(
+        &request,
+        limit,
+        rows,
+        |row| Cursor::of_id("memberships", row.id),
+        Membership::from,
+    )
 }
 
 /// Invite a person into an organization.
 #[utoipa::path(tag = "memberships", request_body = NewMembership, responses((status = 201, body = Membership)))]
 #[post("/memberships")]
-async fn create_membership(caller: Caller, body: Body<NewMembership>) -> Result<HttpResponse, Problem> {
+async fn create_membership(
+    caller: Caller,
+    body: Body<NewMembership>,
+) -> Result<HttpResponse, Problem> {
     let new = body.0;
     if new.user_id.is_set() == new.email.is_set() {
         let detail = "Give either user_id or email.";
-        return Err(Problem::invalid("/user_id", "either-or", detail).field("/email", "either-or", detail));
+        return Err(Problem::invalid("/user_id", "either-or", detail).field(
+            "/email",
+            "either-or",
+            detail,
+        ));
     }
-    let access = caller.access(new.organization_id).await.map_err(|problem| problem.naming("/organization_id"))?;
+    let access = caller
+        .access(new.organization_id)
+        .await
+        .map_err(|problem| problem.naming("/organization_id"))?;
     access.require_admin_or(WRITE)?;
     require_grantable(&access, new.role.unwrap_or(MembershipRole::Member))?;
     if new.permissions.is_some() {
@@ -321,7 +365,11 @@ async fn create_membership(caller: Caller, body: Body<NewMembership>) -> Result<
 }
 
 /// Holds the organization's row so that it is not deleted, and its owners are not changed, under our hands.
-pub(super) async fn lock_organization(work: &mut UnitOfWork<'_>, id: Uuid, lock: LockType) -> Result<(), Problem> {
+pub(super) async fn lock_organization(
+    work: &mut UnitOfWork<'_>,
+    id: Uuid,
+    lock: LockType,
+) -> Result<(), Problem> {
     use entity::sea_orm_active_enums::OrganizationStatus;
     let select = organizations::Entity::find_by_id(id)
         .filter(organizations::Column::Status.ne(OrganizationStatus::Deleted))
@@ -337,7 +385,13 @@ async fn invited_user(work: &mut UnitOfWork<'_>, new: &NewMembership) -> Result<
     let which = match (new.user_id.value(), new.email.value()) {
         (Some(id), _) => users::Column::Id.eq(*id),
         (None, Some(email)) => users::Column::Email.eq(email.as_ref()),
-        (None, None) => return Err(Problem::invalid("/user_id", "required", "Give either user_id or email.")),
+        (None, None) => {
+            return Err(Problem::invalid(
+                "/user_id",
+                "required",
+                "Give either user_id or email.",
+            ));
+        }
     };
     let known = work.one(users::Entity::find().filter(which)).await?;
     match (known, new.email.value()) {
@@ -361,8 +415,15 @@ async fn invite(
     let active = new.status == Some(FirstStatus::Active);
     let fresh = Model {
         role: new.role.unwrap_or(MembershipRole::Member),
-        permissions: new.permissions.clone().map_or_else(|| json!({}), Value::from),
-        status: if active { MembershipStatus::Active } else { MembershipStatus::Pending },
+        permissions: new
+            .permissions
+            .clone()
+            .map_or_else(|| json!({}), Value::from),
+        status: if active {
+            MembershipStatus::Active
+        } else {
+            MembershipStatus::Pending
+        },
         invited_by: Some(caller.user_id()),
         job_title: new.job_title.clone().map(String::from),
         department: new.department.clone().map(String::from),
@@ -380,7 +441,9 @@ async fn invite(
     };
     work.update::<Entity>(former.id, |row| {
         if row.status != MembershipStatus::Removed {
-            return Err(Problem::state_conflict("The person was invited again just now."));
+            return Err(Problem::state_conflict(
+                "The person was invited again just now.",
+            ));
         }
         *row = Model {
             id: row.id,
@@ -408,7 +471,11 @@ fn require_grantable(access: &Access, role: MembershipRole) -> Result<(), Proble
 /// Read one membership.
 #[utoipa::path(tag = "memberships", params(("id" = Uuid, Path, description = "The membership's id")), responses((status = 200, body = Membership)))]
 #[get("/memberships/{id}")]
-async fn read_membership(caller: Caller, id: Id, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn read_membership(
+    caller: Caller,
+    id: Id,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let row = find(&caller, id.0).await?;
     conditional::read(&request, &Membership::from(row))
 }
@@ -436,7 +503,8 @@ async fn update_membership(
                     access.check(row, &edit)?;
                     let was_owner = is_active_owner(row);
                     let verb = edit.apply(row)?;
-                    lost_owner = (was_owner && !is_active_owner(row)).then_some(row.organization_id);
+                    lost_owner =
+                        (was_owner && !is_active_owner(row)).then_some(row.organization_id);
                     Ok(verb)
                 })
                 .await?;
@@ -451,7 +519,11 @@ async fn update_membership(
 /// Remove a person from an organization, leave one, or decline an invitation.
 #[utoipa::path(tag = "memberships", params(("id" = Uuid, Path, description = "The membership's id")), responses((status = 204)))]
 #[delete("/memberships/{id}")]
-async fn delete_membership(caller: Caller, id: Id, precondition: Precondition) -> Result<HttpResponse, Problem> {
+async fn delete_membership(
+    caller: Caller,
+    id: Id,
+    precondition: Precondition,
+) -> Result<HttpResponse, Problem> {
     let seen = find(&caller, id.0).await?;
     let rights = match seen.user_id == caller.user_id() {
         true => Rights::Own,
@@ -496,23 +568,34 @@ impl Rights {
     }
 
     async fn in_organization(caller: &Caller, seen: &Model) -> Result<Self, Problem> {
-        let access = caller.access(seen.organization_id).await.map_err(|problem| match problem.kind() {
-            // The row is visible, as the caller's own, where the organization is not (yet).
-            Kind::NotFound => Problem::forbidden("Accept the invitation first."),
-            _ => problem,
-        })?;
+        let access = caller
+            .access(seen.organization_id)
+            .await
+            .map_err(|problem| match problem.kind() {
+                // The row is visible, as the caller's own, where the organization is not (yet).
+                Kind::NotFound => Problem::forbidden("Accept the invitation first."),
+                _ => problem,
+            })?;
         access.require_admin_or(WRITE)?;
-        Ok(Self::Organization { access, accepts: caller.is_system_admin() })
+        Ok(Self::Organization {
+            access,
+            accepts: caller.is_system_admin(),
+        })
     }
 
     fn check(&self, row: &Model, edit: &EditMembership) -> Result<(), Problem> {
         match self {
             Self::Own if row.status == MembershipStatus::Pending => Ok(()),
-            Self::Own => Err(Problem::state_conflict("There is no invitation to accept any more.")),
+            Self::Own => Err(Problem::state_conflict(
+                "There is no invitation to accept any more.",
+            )),
             Self::Organization { access, accepts } => {
-                let accepting = row.status == MembershipStatus::Pending && edit.status.value() == Some(&Switch::Active);
+                let accepting = row.status == MembershipStatus::Pending
+                    && edit.status.value() == Some(&Switch::Active);
                 if accepting && !accepts {
-                    return Err(Problem::forbidden("Only the person who was invited accepts."));
+                    return Err(Problem::forbidden(
+                        "Only the person who was invited accepts.",
+                    ));
                 }
                 require_grantable(access, row.role)?;
                 if let Some(role) = edit.role.value() {
@@ -537,13 +620,31 @@ impl Rights {
 impl EditMembership {
     /// Whether it does nothing but accept.
     fn only_accepts(&self) -> bool {
-        let Self { role, permissions, status, job_title, department, metadata } = self;
+        let Self {
+            role,
+            permissions,
+            status,
+            job_title,
+            department,
+            metadata,
+        } = self;
         status.value() == Some(&Switch::Active)
-            && !(role.is_set() || permissions.is_set() || job_title.is_set() || department.is_set() || metadata.is_set())
+            && !(role.is_set()
+                || permissions.is_set()
+                || job_title.is_set()
+                || department.is_set()
+                || metadata.is_set())
     }
 
     fn apply(&self, row: &mut Model) -> Result<Verb, Problem> {
-        let Self { role, permissions, status, job_title, department, metadata } = self;
+        let Self {
+            role,
+            permissions,
+            status,
+            job_title,
+            department,
+            metadata,
+        } = self;
         let old_role = row.role;
         role.apply(&mut row.role);
         if let Some(permissions) = permissions.value() {
@@ -562,22 +663,35 @@ impl EditMembership {
                 Some((MembershipStatus::Active, Verb::Accepted))
             }
             (MembershipStatus::Pending, Some(Switch::Suspended)) => {
-                return Err(Problem::state_conflict("An invitation is not suspended; delete it."));
+                return Err(Problem::state_conflict(
+                    "An invitation is not suspended; delete it.",
+                ));
             }
-            (MembershipStatus::Active, Some(Switch::Suspended)) => Some((MembershipStatus::Suspended, Verb::Suspended)),
-            (MembershipStatus::Suspended, Some(Switch::Active)) => Some((MembershipStatus::Active, Verb::Reactivated)),
+            (MembershipStatus::Active, Some(Switch::Suspended)) => {
+                Some((MembershipStatus::Suspended, Verb::Suspended))
+            }
+            (MembershipStatus::Suspended, Some(Switch::Active)) => {
+                Some((MembershipStatus::Active, Verb::Reactivated))
+            }
             _ => None,
         };
         if let Some((status, verb)) = by_status {
             row.status = status;
             return Ok(verb);
         }
-        Ok(if row.role == old_role { Verb::Updated } else { Verb::RoleChanged })
+        Ok(if row.role == old_role {
+            Verb::Updated
+        } else {
+            Verb::RoleChanged
+        })
     }
 }
 
 /// Refuses where the organization has no active owner left; its row must be locked by now.
-pub(super) async fn require_owner(work: &mut UnitOfWork<'_>, organization_id: Uuid) -> Result<(), Problem> {
+pub(super) async fn require_owner(
+    work: &mut UnitOfWork<'_>,
+    organization_id: Uuid,
+) -> Result<(), Problem> {
     let select = users::Entity::find()
         .filter(users::Column::Status.eq(UserStatus::Active))
         .filter(users::Column::Id.in_subquery(owners(organization_id)))
@@ -586,7 +700,9 @@ pub(super) async fn require_owner(work: &mut UnitOfWork<'_>, organization_id: Uu
         Some(_) => Ok(()),
         None => Err(Problem::new(
             Kind::LastOwner,
-            format!("The organization {organization_id} would have no active owner. Make someone else an owner first, or delete it."),
+            format!(
+                "The organization {organization_id} would have no active owner. Make someone else an owner first, or delete it."
+            ),
         )),
     }
 }
@@ -603,7 +719,11 @@ fn owners(organization_id: Uuid) -> sea_orm::sea_query::SelectStatement {
 }
 
 fn exists(row: &Model) -> Result<(), Problem> {
-    if row.status == MembershipStatus::Removed { Err(Problem::not_found()) } else { Ok(()) }
+    if row.status == MembershipStatus::Removed {
+        Err(Problem::not_found())
+    } else {
+        Ok(())
+    }
 }
 
 /// The routes of this file.

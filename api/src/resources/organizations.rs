@@ -2,9 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use entity::organizations::{Column, Entity, Model};
-use entity::sea_orm_active_enums::{
-    ApiKeyStatus, MembershipRole, MembershipStatus, OrganizationStatus, UserRole,
-};
+use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus, UserRole};
 use entity::{api_keys, memberships};
 use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
@@ -30,8 +28,10 @@ use crate::core::page::{self, Cursor, CursorText, Limit, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
 use crate::core::resource::Resource;
-use crate::core::text::{Domain, Email, Line20, Line50, Line100, Line255, Name, Paragraphs, SearchText, Slug, Timestamp, Url};
-use crate::core::unit_of_work::UnitOfWork;
+use crate::core::text::{
+    Domain, Email, Line20, Line50, Line100, Line255, Name, Paragraphs, SearchText, Slug, Timestamp,
+    Url,
+};
 use crate::{audited_columns, enum_field, input, view};
 
 const WRITE: Scope = Scope::Of(Collection::Organizations, Action::Write);
@@ -248,6 +248,28 @@ input! {
 }
 
 impl NewOrganization {
+    /// An organization of which only the name is known; its slug is made from it.
+    pub fn named(name: Name) -> Self {
+        let slug = Slug::from_name(name.as_ref());
+        Self {
+            name,
+            slug,
+            description: None,
+            domain: None,
+            email: None,
+            phone: None,
+            website: None,
+            address_line1: None,
+            address_line2: None,
+            city: None,
+            state: None,
+            country: None,
+            postal_code: None,
+            settings: None,
+            metadata: None,
+        }
+    }
+
     /// The row to be, without what the unit of work sets.
     pub fn into_row(self) -> Model {
         let now = clock::now().fixed_offset();
@@ -285,7 +307,9 @@ impl NewOrganization {
 impl EditOrganization {
     /// Whether it changes what is a system admin's to change.
     fn is_for_system_admins(&self) -> bool {
-        self.status.is_set() || self.subscription_tier.is_set() || self.subscription_expires_at.is_set()
+        self.status.is_set()
+            || self.subscription_tier.is_set()
+            || self.subscription_expires_at.is_set()
     }
 
     fn apply(&self, row: &mut Model) -> Verb {
@@ -350,8 +374,15 @@ fn visible(caller: &Caller) -> Select<Entity> {
 }
 
 /// The condition that a column has the text in it, in any case of letters.
-pub(super) fn contains(backend: DbBackend, column: impl ColumnTrait, text: &str) -> sea_orm::sea_query::SimpleExpr {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+pub(super) fn contains(
+    backend: DbBackend,
+    column: impl ColumnTrait,
+    text: &str,
+) -> sea_orm::sea_query::SimpleExpr {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
     let pattern = LikeExpr::new(format!("%{escaped}%")).escape('\\');
     match backend {
         DbBackend::Postgres => Expr::col(column.as_column_ref()).ilike(pattern),
@@ -367,33 +398,52 @@ async fn list_organizations(
     query: Query<ListOrganizations>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Query(ListOrganizations { status, q, limit, cursor }) = query;
+    let Query(ListOrganizations {
+        status,
+        q,
+        limit,
+        cursor,
+    }) = query;
     let mut select = visible(&caller).order_by_asc(Column::Id).limit(limit.0 + 1);
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
         None => select.filter(Column::Status.ne(OrganizationStatus::Deleted)),
     };
     if let Some(text) = q {
-        select = select.filter(contains(caller.database().backend(), Column::Name, text.as_ref()));
+        select = select.filter(contains(
+            caller.database().backend(),
+            Column::Name,
+            text.as_ref(),
+        ));
     }
     if let Some(after) = page::after(&cursor, "organizations")? {
         select = select.filter(Column::Id.gt(after));
     }
     let rows = select.all(&caller.database().reader()).await?;
-    page::respond(&request, limit, rows, |row| Cursor::of_id("organizations", row.id), Organization::from)
+    page::respond(
+        &request,
+        limit,
+        rows,
+        |row| Cursor::of_id("organizations", row.id),
+        Organization::from,
+    )
 }
 
 /// Create an organization. You become its owner.
 #[utoipa::path(tag = "organizations", request_body = NewOrganization, responses((status = 201, body = Organization)))]
 #[post("/organizations")]
-async fn create_organization(caller: Caller, body: Body<NewOrganization>) -> Result<HttpResponse, Problem> {
+async fn create_organization(
+    caller: Caller,
+    body: Body<NewOrganization>,
+) -> Result<HttpResponse, Problem> {
     caller.require_unrestricted()?;
     let row = body.0.into_row();
     caller
         .write(async |work| {
             let organization = work.create::<Entity>(Verb::Created, row.clone()).await?;
             let owner = members::founder(caller.user_id(), organization.id);
-            work.create::<memberships::Entity>(Verb::Created, owner).await?;
+            work.create::<memberships::Entity>(Verb::Created, owner)
+                .await?;
             Answer::created(&Organization::from(organization))
         })
         .await
@@ -402,19 +452,24 @@ async fn create_organization(caller: Caller, body: Body<NewOrganization>) -> Res
 /// Read one organization.
 #[utoipa::path(tag = "organizations", params(("id" = Uuid, Path, description = "The organization's id")), responses((status = 200, body = Organization)))]
 #[get("/organizations/{id}")]
-async fn read_organization(caller: Caller, id: Id, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn read_organization(
+    caller: Caller,
+    id: Id,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     find(&caller, &request, Column::Id.eq(id.0)).await
 }
 
 /// Read one organization by its slug.
-#[utoipa::path(tag = "organizations", params(("slug" = Slug, Path, description = "The organization's slug")), responses((status = 200, body = Organization)))]
+#[utoipa::path(tag = "organizations", params(("slug" = String, Path, description = "The organization's slug")), responses((status = 200, body = Organization)))]
 #[get("/organizations/by-slug/{slug}")]
 async fn read_organization_by_slug(
     caller: Caller,
     path: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let slug = Slug::present(&Value::String(path.into_inner())).map_err(|_| Problem::not_found())?;
+    let slug =
+        Slug::present(&Value::String(path.into_inner())).map_err(|_| Problem::not_found())?;
     find(&caller, &request, Column::Slug.eq(slug.as_ref())).await
 }
 
@@ -423,8 +478,13 @@ async fn find(
     request: &HttpRequest,
     which: sea_orm::sea_query::SimpleExpr,
 ) -> Result<HttpResponse, Problem> {
-    let select = visible(caller).filter(which).filter(Column::Status.ne(OrganizationStatus::Deleted));
-    let row = select.one(&caller.database().reader()).await?.ok_or_else(Problem::not_found)?;
+    let select = visible(caller)
+        .filter(which)
+        .filter(Column::Status.ne(OrganizationStatus::Deleted));
+    let row = select
+        .one(&caller.database().reader())
+        .await?
+        .ok_or_else(Problem::not_found)?;
     conditional::read(request, &Organization::from(row))
 }
 
@@ -458,8 +518,15 @@ async fn update_organization(
 /// Delete an organization. Its keys are revoked and its memberships removed; its events stay.
 #[utoipa::path(tag = "organizations", params(("id" = Uuid, Path, description = "The organization's id")), responses((status = 204)))]
 #[delete("/organizations/{id}")]
-async fn delete_organization(caller: Caller, id: Id, precondition: Precondition) -> Result<HttpResponse, Problem> {
-    caller.access(id.0).await?.require_role(MembershipRole::Owner)?;
+async fn delete_organization(
+    caller: Caller,
+    id: Id,
+    precondition: Precondition,
+) -> Result<HttpResponse, Problem> {
+    caller
+        .access(id.0)
+        .await?
+        .require_role(MembershipRole::Owner)?;
     caller
         .write(async |work| {
             work.remove::<Entity>(id.0, |row| {
@@ -470,28 +537,19 @@ async fn delete_organization(caller: Caller, id: Id, precondition: Precondition)
                 Ok(())
             })
             .await?;
-            close(work, id.0).await?;
+            keys::revoke_all(work, api_keys::Column::OrganizationId.eq(id.0)).await?;
+            members::remove_all(work, memberships::Column::OrganizationId.eq(id.0)).await?;
             Ok(Answer::no_content())
         })
         .await
 }
 
-/// Revokes the keys and removes the memberships of an organization that is deleted.
-async fn close(work: &mut UnitOfWork<'_>, organization_id: Uuid) -> Result<(), Problem> {
-    let keys = api_keys::Column::OrganizationId
-        .eq(organization_id)
-        .and(api_keys::Column::Status.ne(ApiKeyStatus::Revoked));
-    work.update_all::<api_keys::Entity>(keys.into(), Verb::Revoked, keys::revoke).await?;
-    let members = memberships::Column::OrganizationId
-        .eq(organization_id)
-        .and(memberships::Column::Status.ne(MembershipStatus::Removed));
-    let now = clock::now();
-    work.update_all::<memberships::Entity>(members.into(), Verb::Removed, |row| members::leave(row, now)).await?;
-    Ok(())
-}
-
 fn exists(row: &Model) -> Result<(), Problem> {
-    if row.status == OrganizationStatus::Deleted { Err(Problem::not_found()) } else { Ok(()) }
+    if row.status == OrganizationStatus::Deleted {
+        Err(Problem::not_found())
+    } else {
+        Ok(())
+    }
 }
 
 /// The routes of this file.

@@ -33,10 +33,16 @@ async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let detail = match database::check(&state.database.reader()).await {
         Ok(SchemaState::Current) => return Ok(HttpResponse::Ok().json(Health { status: "ok" })),
         Ok(SchemaState::Behind { pending }) => {
-            format!("schema: behind; run `rollbook migrate up` for {}.", pending.join(", "))
+            format!(
+                "schema: behind; run `rollbook migrate up` for {}.",
+                pending.join(", ")
+            )
         }
         Ok(SchemaState::Ahead { unknown }) => {
-            format!("schema: ahead; install a rollbook that knows {}.", unknown.join(", "))
+            format!(
+                "schema: ahead; install a rollbook that knows {}.",
+                unknown.join(", ")
+            )
         }
         Err(error) => {
             tracing::error!(%error, "the database cannot serve");
@@ -51,21 +57,28 @@ async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
 #[get("/metrics")]
 async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     let text = state.metrics.text()?;
-    Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
+    Ok(HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(text))
 }
 
 /// The OpenAPI document of the API.
 #[utoipa::path(tag = "system", responses((status = 200, body = Object)))]
 #[get("/openapi.json")]
 async fn openapi(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(state.document.json.clone())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(state.document.json.clone())
 }
 
 /// What a kind of problem means and what to do about it.
 #[utoipa::path(tag = "system", params(("slug" = String, Path, description = "The last part of the problem's type")), responses((status = 200, body = String, content_type = "text/html")))]
 #[get("/problems/{slug}")]
 async fn problem_page(slug: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let kind = Kind::ALL.iter().find(|kind| kind.slug() == slug.as_str()).ok_or_else(Problem::not_found)?;
+    let kind = Kind::ALL
+        .iter()
+        .find(|kind| kind.slug() == slug.as_str())
+        .ok_or_else(Problem::not_found)?;
     let page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <h1>{title}</h1>\n<p>Status {status}, type <code>/problems/{slug}</code></p>\n<p>{help}</p>\n</html>\n",
@@ -74,7 +87,9 @@ async fn problem_page(slug: web::Path<String>) -> Result<HttpResponse, Problem> 
         slug = kind.slug(),
         help = kind.help().replace('&', "&amp;").replace('<', "&lt;"),
     );
-    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page))
+    Ok(HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(page))
 }
 
 /// Every problem, from `GET /problems/{slug}`'s sibling: the list of their pages.
@@ -83,17 +98,28 @@ async fn problem_page(slug: web::Path<String>) -> Result<HttpResponse, Problem> 
 async fn problem_list() -> HttpResponse {
     let items: String = Kind::ALL
         .iter()
-        .map(|kind| format!("<li><a href=\"/problems/{0}\">{0}</a>: {1}</li>\n", kind.slug(), kind.title()))
+        .map(|kind| {
+            format!(
+                "<li><a href=\"/problems/{0}\">{0}</a>: {1}</li>\n",
+                kind.slug(),
+                kind.title()
+            )
+        })
         .collect();
     let page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Problems</title>\n\
          <h1>Problems</h1>\n<ul>\n{items}</ul>\n</html>\n"
     );
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .body(page)
 }
 
 /// No route: 405 where the path takes other methods, else 404.
-pub async fn unmatched(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+pub async fn unmatched(
+    request: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
     let allowed = state
         .document
         .methods
@@ -103,13 +129,18 @@ pub async fn unmatched(request: HttpRequest, state: web::Data<State>) -> Result<
         return Err(Problem::not_found());
     };
     let methods = methods.join(", ");
-    let problem = Problem::new(Kind::MethodNotAllowed, format!("This path takes {methods}."));
+    let problem = Problem::new(
+        Kind::MethodNotAllowed,
+        format!("This path takes {methods}."),
+    );
     let value = HeaderValue::from_str(&methods).map_err(Problem::internal)?;
     Err(problem.header(header::ALLOW, value))
 }
 
 async fn docs() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+    HttpResponse::PermanentRedirect()
+        .insert_header((header::LOCATION, "/docs/"))
+        .finish()
 }
 
 /// The routes of this file.
@@ -123,6 +154,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(problem_page)
         .route("/docs", web::get().to(docs))
         .map(|config| {
-            config.service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json").try_it_out_enabled(true)))
+            config.service(
+                SwaggerUi::new("/docs/{_:.*}")
+                    .config(Config::from("/openapi.json").try_it_out_enabled(true)),
+            )
         });
 }

@@ -1,11 +1,13 @@
 //! Users: the people. System admins make them; each changes their own; co-members read each other.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
-use entity::sea_orm_active_enums::{ApiKeyStatus, MembershipRole, MembershipStatus, UserRole, UserStatus};
+use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, UserRole, UserStatus};
 use entity::users::{Column, Entity, Model};
 use entity::{api_keys, memberships, organizations};
 use sea_orm::sea_query::LockType;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -114,8 +116,12 @@ impl User {
 
 impl Resource for Entity {
     const AGGREGATE: &'static str = "user";
-    const SECRETS: &'static [Column] =
-        &[Column::PasswordHash, Column::PasswordResetToken, Column::EmailVerificationToken, Column::MfaSecret];
+    const SECRETS: &'static [Column] = &[
+        Column::PasswordHash,
+        Column::PasswordResetToken,
+        Column::EmailVerificationToken,
+        Column::MfaSecret,
+    ];
     const BOOKKEEPING: &'static [Column] = &[
         Column::LastLoginIp,
         Column::CurrentLoginIp,
@@ -124,7 +130,8 @@ impl Resource for Entity {
         Column::FailedLoginAttempts,
         Column::LockedUntil,
     ];
-    const UNIQUE: &'static [(&'static str, &'static str)] = &[("email", "email"), ("username", "username")];
+    const UNIQUE: &'static [(&'static str, &'static str)] =
+        &[("email", "email"), ("username", "username")];
 
     audited_columns!();
 
@@ -223,25 +230,35 @@ input! {
 
 /// A person of whom nothing is known but the e-mail address.
 pub fn invited(email: Email) -> Model {
-    Model { status: UserStatus::Invited, ..blank(email) }
+    Model {
+        status: UserStatus::Invited,
+        ..blank(email.into())
+    }
 }
 
 /// The first system admin, made by the command line.
 pub fn system_admin(email: Email, password_hash: Option<String>) -> Model {
-    let row = Model { role: UserRole::Admin, ..blank(email) };
+    let row = Model {
+        role: UserRole::Admin,
+        ..blank(email.into())
+    };
     with_password(row, password_hash)
 }
 
 fn with_password(row: Model, password_hash: Option<String>) -> Model {
     let password_changed_at = password_hash.as_ref().map(|_| clock::now().fixed_offset());
-    Model { password_hash, password_changed_at, ..row }
+    Model {
+        password_hash,
+        password_changed_at,
+        ..row
+    }
 }
 
-fn blank(email: Email) -> Model {
+fn blank(email: String) -> Model {
     let now = clock::now().fixed_offset();
     Model {
         id: Uuid::nil(),
-        email: email.into(),
+        email,
         password_hash: None,
         password_changed_at: None,
         password_reset_token: None,
@@ -280,43 +297,14 @@ fn blank(email: Email) -> Model {
 
 /// The tombstone: nothing of the person is left in the row, and the address cannot reach anyone (RFC 2606).
 fn scrub(row: &mut Model) {
-    let now = clock::now().fixed_offset();
     *row = Model {
         id: row.id,
-        email: format!("{}@deleted.invalid", row.id),
         status: UserStatus::Deleted,
-        role: UserRole::User,
-        deleted_at: Some(now),
+        deleted_at: Some(clock::now().fixed_offset()),
         version: row.version,
         created_at: row.created_at,
         created_by: row.created_by,
-        updated_at: row.updated_at,
-        updated_by: row.updated_by,
-        timezone: "UTC".to_owned(),
-        language: "en".to_owned(),
-        preferences: json!({}),
-        settings: json!({}),
-        password_hash: None,
-        password_changed_at: None,
-        password_reset_token: None,
-        password_reset_expires_at: None,
-        email_verification_token: None,
-        email_verification_expires_at: None,
-        email_verified_at: None,
-        first_name: None,
-        last_name: None,
-        username: None,
-        bio: None,
-        avatar_url: None,
-        email_verified: false,
-        mfa_enabled: false,
-        mfa_secret: None,
-        last_login_ip: None,
-        current_login_ip: None,
-        last_login_at: None,
-        current_login_at: None,
-        failed_login_attempts: 0,
-        locked_until: None,
+        ..blank(format!("{}@deleted.invalid", row.id))
     };
 }
 
@@ -327,7 +315,9 @@ fn visible(caller: &Caller) -> Select<Entity> {
         return Entity::find();
     }
     let own = Column::Id.eq(caller.user_id());
-    let fellows = Column::Id.in_subquery(members_of(organizations.contain(memberships::Column::OrganizationId)));
+    let fellows = Column::Id.in_subquery(members_of(
+        organizations.contain(memberships::Column::OrganizationId),
+    ));
     match caller.principal().organization_id {
         Some(_) => Entity::find().filter(fellows),
         None => Entity::find().filter(Condition::any().add(own).add(fellows)),
@@ -344,15 +334,31 @@ fn members_of(organizations: Condition) -> sea_orm::sea_query::SelectStatement {
 }
 
 async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
-    let select = visible(caller).filter(Column::Id.eq(id)).filter(Column::Status.ne(UserStatus::Deleted));
-    select.one(&caller.database().reader()).await?.ok_or_else(Problem::not_found)
+    let select = visible(caller)
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.ne(UserStatus::Deleted));
+    select
+        .one(&caller.database().reader())
+        .await?
+        .ok_or_else(Problem::not_found)
 }
 
 /// List the users that you may see, oldest first.
 #[utoipa::path(tag = "users", params(ListUsers), responses((status = 200, body = Page<User>)))]
 #[get("/users")]
-async fn list_users(caller: Caller, query: Query<ListUsers>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Query(ListUsers { status, role, organization_id, q, limit, cursor }) = query;
+async fn list_users(
+    caller: Caller,
+    query: Query<ListUsers>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let Query(ListUsers {
+        status,
+        role,
+        organization_id,
+        q,
+        limit,
+        cursor,
+    }) = query;
     let mut select = visible(&caller).order_by_asc(Column::Id).limit(limit.0 + 1);
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
@@ -369,16 +375,29 @@ async fn list_users(caller: Caller, query: Query<ListUsers>, request: HttpReques
         select = select.filter(Column::Id.in_subquery(members_of(organization)));
     }
     if let Some(text) = q {
-        let columns = [Column::Email, Column::FirstName, Column::LastName, Column::Username];
+        let columns = [
+            Column::Email,
+            Column::FirstName,
+            Column::LastName,
+            Column::Username,
+        ];
         let backend = caller.database().backend();
-        let any = columns.into_iter().map(|column| contains(backend, column, text.as_ref()));
+        let any = columns
+            .into_iter()
+            .map(|column| contains(backend, column, text.as_ref()));
         select = select.filter(any.fold(Condition::any(), Condition::add));
     }
     if let Some(after) = page::after(&cursor, "users")? {
         select = select.filter(Column::Id.gt(after));
     }
     let rows = select.all(&caller.database().reader()).await?;
-    page::respond(&request, limit, rows, |row| Cursor::of_id("users", row.id), |row| User::seen_by(&caller, row))
+    page::respond(
+        &request,
+        limit,
+        rows,
+        |row| Cursor::of_id("users", row.id),
+        |row| User::seen_by(&caller, row),
+    )
 }
 
 /// Create a user. System admins only; anyone else invites by a membership.
@@ -416,7 +435,7 @@ impl NewUser {
             language,
             role,
         } = self;
-        let row = blank(email);
+        let row = blank(email.into());
         Model {
             first_name: first_name.map(String::from),
             last_name: last_name.map(String::from),
@@ -468,7 +487,9 @@ async fn update_user(
                     exists(row)?;
                     precondition.check(row.version)?;
                     if password_hash.is_some() && row.password_hash != seen.password_hash {
-                        return Err(Problem::state_conflict("The password was changed just now."));
+                        return Err(Problem::state_conflict(
+                            "The password was changed just now.",
+                        ));
                     }
                     Ok(edit.apply(row, password_hash.clone()))
                 })
@@ -482,24 +503,39 @@ async fn update_user(
 }
 
 /// The hash of the new password, if one was sent and may be set.
-async fn new_password(caller: &Caller, seen: &Model, edit: &EditUser) -> Result<Option<String>, Problem> {
+async fn new_password(
+    caller: &Caller,
+    seen: &Model,
+    edit: &EditUser,
+) -> Result<Option<String>, Problem> {
     let Some(password) = edit.password.value() else {
         return Ok(None);
     };
     let own = caller.user_id() == seen.id;
     if let (true, Some(hash)) = (own, &seen.password_hash) {
         let current = edit.current_password.value().ok_or_else(|| {
-            Problem::invalid("/current_password", "required", "To change your own password, send the one until now.")
+            Problem::invalid(
+                "/current_password",
+                "required",
+                "To change your own password, send the one until now.",
+            )
         })?;
         if !caller.state().hasher.verify(&current.0, hash).await? {
-            return Err(Problem::invalid("/current_password", "wrong-password", "This is not your password."));
+            return Err(Problem::invalid(
+                "/current_password",
+                "wrong-password",
+                "This is not your password.",
+            ));
         }
     }
     caller.state().hasher.hash(&password.0).await.map(Some)
 }
 
 /// The organizations of which the user is an active owner, held so that their owners do not change under our hands.
-async fn lock_owned_organizations(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result<Vec<Uuid>, Problem> {
+async fn lock_owned_organizations(
+    work: &mut UnitOfWork<'_>,
+    user_id: Uuid,
+) -> Result<Vec<Uuid>, Problem> {
     use entity::sea_orm_active_enums::OrganizationStatus;
     let owned = memberships::Entity::find()
         .select_only()
@@ -513,7 +549,12 @@ async fn lock_owned_organizations(work: &mut UnitOfWork<'_>, user_id: Uuid) -> R
         .filter(organizations::Column::Status.ne(OrganizationStatus::Deleted))
         .order_by_asc(organizations::Column::Id)
         .lock(LockType::NoKeyUpdate);
-    Ok(work.all(select).await?.into_iter().map(|organization| organization.id).collect())
+    Ok(work
+        .all(select)
+        .await?
+        .into_iter()
+        .map(|organization| organization.id)
+        .collect())
 }
 
 fn require_self_or_system_admin(caller: &Caller, row: &Model) -> Result<(), Problem> {
@@ -545,7 +586,10 @@ impl EditUser {
         email.apply(&mut row.email);
         if row.email != before.2 {
             (row.email_verified, row.email_verified_at) = (false, None);
-            (row.email_verification_token, row.email_verification_expires_at) = (None, None);
+            (
+                row.email_verification_token,
+                row.email_verification_expires_at,
+            ) = (None, None);
         }
         first_name.apply_option(&mut row.first_name);
         last_name.apply_option(&mut row.last_name);
@@ -583,7 +627,11 @@ impl EditUser {
 /// memberships removed; the events stay.
 #[utoipa::path(tag = "users", params(("id" = Uuid, Path, description = "The user's id")), responses((status = 204)))]
 #[delete("/users/{id}")]
-async fn delete_user(caller: Caller, id: Id, precondition: Precondition) -> Result<HttpResponse, Problem> {
+async fn delete_user(
+    caller: Caller,
+    id: Id,
+    precondition: Precondition,
+) -> Result<HttpResponse, Problem> {
     let seen = find(&caller, id.0).await?;
     require_self_or_system_admin(&caller, &seen)?;
     caller
@@ -599,24 +647,19 @@ async fn delete_user(caller: Caller, id: Id, precondition: Precondition) -> Resu
             for organization_id in owned {
                 members::require_owner(work, organization_id).await?;
             }
-            let live_keys =
-                api_keys::Column::UserId.eq(id.0).and(api_keys::Column::Status.ne(ApiKeyStatus::Revoked));
-            work.update_all::<api_keys::Entity>(live_keys.into_condition(), Verb::Revoked, keys::revoke).await?;
-            let live_memberships = memberships::Column::UserId
-                .eq(id.0)
-                .and(memberships::Column::Status.ne(MembershipStatus::Removed));
-            let now = clock::now();
-            work.update_all::<memberships::Entity>(live_memberships.into_condition(), Verb::Removed, |row| {
-                members::leave(row, now);
-            })
-            .await?;
+            keys::revoke_all(work, api_keys::Column::UserId.eq(id.0)).await?;
+            members::remove_all(work, memberships::Column::UserId.eq(id.0)).await?;
             Ok(Answer::no_content())
         })
         .await
 }
 
 fn exists(row: &Model) -> Result<(), Problem> {
-    if row.status == UserStatus::Deleted { Err(Problem::not_found()) } else { Ok(()) }
+    if row.status == UserStatus::Deleted {
+        Err(Problem::not_found())
+    } else {
+        Ok(())
+    }
 }
 
 /// The routes of this file.
