@@ -1,3 +1,10 @@
-//! What Rollbook's tests share.
+//! What the tests stand on: a database and a server of its own for each, and callers as values.
 
+pub mod app;
+pub mod caller;
 pub mod database;
+pub mod probe;
+
+pub use app::{TestApp, id_of};
+pub use caller::{Answer, Caller};
+pub use database::{Backend, TestDatabase};

@@ -4,4 +4,5 @@ mod folding;
 mod immutability;
 mod migrations;
 mod operator;
+mod organizations;
 mod triggers;

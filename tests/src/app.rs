@@ -1,0 +1,236 @@
+//! A server of its own for each test: a real one, on a free port, with a database of its own.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::app::{App, State, Upkeep};
+use api::cli::bootstrap::{self, BootstrapArguments, OutputFormat};
+use api::cli::config::{DatabaseSettings, ServeSettings};
+use api::database::{Database, Pools, connect};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::database::{Backend, TestDatabase};
+use crate::probe::TestProbe;
+
+/// A running server, its database, and the system admin that was made first.
+pub struct TestApp {
+    pub database: TestDatabase,
+    pub url: String,
+    pub probe: Arc<TestProbe>,
+    /// The system admin; owner of the first organization.
+    pub system_admin: Caller,
+    /// The first organization.
+    pub first_organization: Uuid,
+    client: reqwest::Client,
+    pools: Pools,
+    server: api_server::Handle,
+}
+
+mod api_server {
+    pub struct Handle {
+        pub handle: actix_web::dev::ServerHandle,
+        pub task: tokio::task::JoinHandle<std::io::Result<()>>,
+        pub upkeep: Option<super::Upkeep>,
+    }
+}
+
+impl TestApp {
+    /// A server with the default settings, but for one worker.
+    pub async fn start(backend: Backend) -> Self {
+        let settings = ServeSettings {
+            workers: 1,
+            password_hashers: 1,
+            ..ServeSettings::default()
+        };
+        Self::start_with(backend, settings).await
+    }
+
+    /// A server with these settings.
+    pub async fn start_with(backend: Backend, settings: ServeSettings) -> Self {
+        Self::start_with_pool(backend, settings, 8).await
+    }
+
+    /// A server with these settings and at most so many connections.
+    pub async fn start_with_pool(
+        backend: Backend,
+        settings: ServeSettings,
+        connections: u32,
+    ) -> Self {
+        let database = TestDatabase::migrated(backend).await;
+        let url = database
+            .url()
+            .parse()
+            .expect("the URL of the test's database");
+        let pools = connect(&DatabaseSettings {
+            max_connections: connections,
+            ..DatabaseSettings::new(url)
+        })
+        .await
+        .expect("the test's database");
+        let arguments = BootstrapArguments {
+            email: "root@example.com".to_owned(),
+            password_stdin: false,
+            organization: Some("First".to_owned()),
+            format: OutputFormat::Json,
+        };
+        let made = bootstrap::run(&arguments, None, &pools)
+            .await
+            .expect("a first system admin");
+
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        let probe = Arc::new(TestProbe::default());
+        let state = State::new(
+            Database::new(pools.clone()).with_probe(probe.clone()),
+            &settings,
+        )
+        .expect("a state");
+        let (server, upkeep) = App::start_with(listener, state, &settings)
+            .expect("a server")
+            .into_parts();
+        let handle = server.handle();
+        let task = tokio::spawn(server);
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
+        let system_admin = Caller::new(
+            client.clone(),
+            &url,
+            Some(made.api_key.expose_secret()),
+            Some(made.user_id),
+        );
+        Self {
+            database,
+            url,
+            probe,
+            system_admin,
+            first_organization: made.organization_id,
+            client,
+            pools,
+            server: api_server::Handle {
+                handle,
+                task,
+                upkeep: Some(upkeep),
+            },
+        }
+    }
+
+    /// Someone without a key.
+    pub fn anonymous(&self) -> Caller {
+        Caller::new(self.client.clone(), &self.url, None, None)
+    }
+
+    /// Someone with this key.
+    pub fn with_key(&self, key: &str) -> Caller {
+        Caller::new(self.client.clone(), &self.url, Some(key), None)
+    }
+
+    /// A new active user with a key of scope `*`, who is a member of nothing.
+    pub async fn outsider(&self) -> Caller {
+        self.user(json!({})).await
+    }
+
+    /// A new system auditor.
+    pub async fn auditor(&self) -> Caller {
+        self.user(json!({"role": "auditor"})).await
+    }
+
+    /// A new active user with a key of scope `*`; `fields` go into the request.
+    pub async fn user(&self, mut fields: Value) -> Caller {
+        if fields.get("email").is_none() {
+            fields["email"] = format!("{}@example.com", Uuid::now_v7().simple()).into();
+        }
+        let user = self.system_admin.post("/v1/users", fields).await.created();
+        let user_id = id_of(&user);
+        self.key_for(user_id, json!({})).await
+    }
+
+    /// A new key for a user, made by the system admin; `fields` go into the request, scopes `*` unless given.
+    pub async fn key_for(&self, user_id: Uuid, mut fields: Value) -> Caller {
+        fields["user_id"] = user_id.to_string().into();
+        fields["name"] = "test".into();
+        if fields.get("scopes").is_none() {
+            fields["scopes"] = json!(["*"]);
+        }
+        let key = self
+            .system_admin
+            .post("/v1/api-keys", fields)
+            .await
+            .created();
+        let text = key["key"].as_str().expect("the key's text");
+        Caller::new(self.client.clone(), &self.url, Some(text), Some(user_id))
+    }
+
+    /// A new organization of this caller.
+    pub async fn organization(&self, owner: &Caller) -> Uuid {
+        let slug = format!("o-{}", Uuid::now_v7().simple());
+        id_of(
+            &owner
+                .post(
+                    "/v1/organizations",
+                    json!({"name": "Organization", "slug": slug}),
+                )
+                .await
+                .created(),
+        )
+    }
+
+    /// A new active member of the organization with this role.
+    pub async fn member(&self, organization_id: Uuid, role: &str) -> Caller {
+        let user = self.outsider().await;
+        self.join(organization_id, &user, role).await;
+        user
+    }
+
+    /// Makes the caller an active member of the organization; the membership's id.
+    pub async fn join(&self, organization_id: Uuid, user: &Caller, role: &str) -> Uuid {
+        let membership = json!({
+            "organization_id": organization_id, "user_id": user.user_id(), "role": role, "status": "active",
+        });
+        id_of(
+            &self
+                .system_admin
+                .post("/v1/memberships", membership)
+                .await
+                .created(),
+        )
+    }
+
+    /// The events of an aggregate, oldest first.
+    pub async fn events_of(&self, aggregate_id: Uuid) -> Vec<Value> {
+        let path = format!("/v1/events?aggregate_id={aggregate_id}&order=asc&limit=200");
+        let page = self.system_admin.get(&path).await.ok();
+        page["data"].as_array().expect("a page").clone()
+    }
+
+    /// Stops the server gracefully.
+    pub async fn stop(mut self) {
+        self.server.handle.stop(true).await;
+        if let Some(upkeep) = self.server.upkeep.take() {
+            upkeep.finish().await;
+        }
+        self.pools.close().await.expect("closed pools");
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // Only asks: the server's threads end by themselves, and the database is dropped by force.
+        drop(self.server.handle.stop(false));
+        self.server.task.abort();
+    }
+}
+
+/// The `id` of a resource.
+pub fn id_of(resource: &Value) -> Uuid {
+    resource["id"]
+        .as_str()
+        .and_then(|id| id.parse().ok())
+        .unwrap_or_else(|| panic!("an id in {resource}"))
+}
