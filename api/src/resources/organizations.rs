@@ -383,10 +383,12 @@ pub(super) fn contains(
         .replace('\\', "\\\\")
         .replace('%', "\\%")
         .replace('_', "\\_");
-    let pattern = LikeExpr::new(format!("%{escaped}%")).escape('\\');
+    let pattern = format!("%{escaped}%");
+    let column = Expr::col(column.as_column_ref());
     match backend {
-        DbBackend::Postgres => Expr::col(column.as_column_ref()).ilike(pattern),
-        _ => Expr::col(column.as_column_ref()).like(pattern),
+        // Its own escape character is the backslash; `ILIKE` with another is not what the query builder can write.
+        DbBackend::Postgres => column.ilike(pattern),
+        _ => column.like(LikeExpr::new(pattern).escape('\\')),
     }
 }
 
