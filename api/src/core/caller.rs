@@ -17,8 +17,8 @@ use super::event::Origin;
 use super::idempotency::IdempotencyKey;
 use super::problem::Problem;
 use super::request::RequestIds;
+use super::state::State;
 use super::unit_of_work::UnitOfWork;
-use crate::app::State;
 use crate::database::Database;
 
 /// What a credential stands for, as it was at the start of the request.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::caller::Principal;
 use super::clock;
 use super::problem::{self, Kind, Problem};
-use crate::app::State;
+use super::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

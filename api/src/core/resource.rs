@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::event::Verb;
 use super::json;
 use super::problem::Problem;
+use super::verb::Verb;
 
 /// The columns that every audited table has, for the unit of work to fill.
 pub struct Stamps<'a> {

@@ -21,11 +21,10 @@ use crate::core::body::Body;
 use crate::core::caller::Caller;
 use crate::core::clock;
 use crate::core::conditional::{self, Precondition};
-use crate::core::event::Verb;
 use crate::core::input::Patch;
 use crate::core::json::JsonObject;
 use crate::core::merge_patch;
-use crate::core::page::{self, Cursor, CursorText, Limit, Page};
+use crate::core::page::{self, CursorText, Limit, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
 use crate::core::resource::Resource;
@@ -33,6 +32,7 @@ use crate::core::text::{
     Email, Language, Line100, Paragraphs, Password, SearchText, TimeZone, Timestamp, Url, Username,
 };
 use crate::core::unit_of_work::UnitOfWork;
+use crate::core::verb::Verb;
 use crate::{audited_columns, enum_field, input, view};
 
 /// A person.
@@ -379,17 +379,12 @@ async fn list_users(
         limit,
         cursor,
     }) = query;
-    let mut select = visible(&caller)
-        .filter(reached(&caller))
-        .order_by_asc(Column::Id)
-        .limit(limit.0 + 1);
+    let mut select = visible(&caller).filter(reached(&caller));
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
         None => select.filter(Column::Status.ne(UserStatus::Deleted)),
     };
-    if let Some(role) = role {
-        select = select.filter(Column::Role.eq(role));
-    }
+    select = select.apply_if(role, |select, role| select.filter(Column::Role.eq(role)));
     if let Some(id) = organization_id {
         let organization = caller
             .organizations()
@@ -410,17 +405,11 @@ async fn list_users(
             .map(|column| contains(backend, column, text.as_ref()));
         select = select.filter(any.fold(Condition::any(), Condition::add));
     }
-    if let Some(after) = page::after(&cursor, "users")? {
-        select = select.filter(Column::Id.gt(after));
-    }
-    let rows = select.all(&caller.database().reader()).await?;
-    page::respond(
-        &request,
-        limit,
-        rows,
-        |row| Cursor::of_id("users", row.id),
-        |row| User::seen_by(&caller, row),
-    )
+    let place = (limit, cursor);
+    page::oldest_first(&caller, &request, select, place, |row| {
+        User::seen_by(&caller, row)
+    })
+    .await
 }
 
 /// Create a user. System admins only; anyone else invites by a membership.

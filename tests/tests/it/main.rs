@@ -5,4 +5,5 @@ mod immutability;
 mod migrations;
 mod operator;
 mod organizations;
+mod search;
 mod triggers;
