@@ -81,10 +81,8 @@ impl State {
     }
 
     /// The state of the server that received the request.
-    pub fn of(request: &HttpRequest) -> Option<Self> {
-        request
-            .app_data::<web::Data<State>>()
-            .map(|state| state.get_ref().clone())
+    pub fn of(request: &HttpRequest) -> Option<web::Data<Self>> {
+        request.app_data::<web::Data<Self>>().cloned()
     }
 }
 

@@ -129,11 +129,11 @@ pub fn snapshot<R: Resource>(row: &R::Model) -> Result<Map<String, Value>, Probl
         .collect()
 }
 
+/// Columns with their values, before and after.
+pub type Difference = (Map<String, Value>, Map<String, Value>);
+
 /// The columns whose values differ, before and after. Two different secrets both show as redacted, and are still there.
-pub fn difference<R: Resource>(
-    before: &R::Model,
-    after: &R::Model,
-) -> Result<(Map<String, Value>, Map<String, Value>), Problem> {
+pub fn difference<R: Resource>(before: &R::Model, after: &R::Model) -> Result<Difference, Problem> {
     let (mut old, mut new) = (Map::new(), Map::new());
     for column in changed::<R>(before, after) {
         let (name, value) = shown::<R>(before, column)?;

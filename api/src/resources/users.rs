@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, UserRole, UserStatus};
 use entity::users::{Column, Entity, Model};
 use entity::{api_keys, memberships, organizations};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, LockType, UnionType};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
@@ -314,23 +314,43 @@ fn visible(caller: &Caller) -> Select<Entity> {
     if organizations.is_all() {
         return Entity::find();
     }
-    let own = Column::Id.eq(caller.user_id());
-    let fellows = Column::Id.in_subquery(members_of(
-        organizations.contain(memberships::Column::OrganizationId),
-    ));
+    let fellow = memberships_in(organizations.contain(memberships::Column::OrganizationId)).filter(
+        Expr::col((memberships::Entity, memberships::Column::UserId)).equals((Entity, Column::Id)),
+    );
+    let fellow = Expr::exists(fellow.into_query());
     match caller.principal().organization_id {
-        Some(_) => Entity::find().filter(fellows),
-        None => Entity::find().filter(Condition::any().add(own).add(fellows)),
+        Some(_) => Entity::find().filter(fellow),
+        None => Entity::find().filter(
+            Condition::any()
+                .add(Column::Id.eq(caller.user_id()))
+                .add(fellow),
+        ),
     }
 }
 
-fn members_of(organizations: Condition) -> sea_orm::sea_query::SelectStatement {
+/// What follows from [`visible`], in the form in which indexes find it: for lists.
+fn reached(caller: &Caller) -> Condition {
+    let organizations = caller.organizations();
+    if organizations.is_all() {
+        return Condition::all();
+    }
+    let mut ids =
+        memberships_in(organizations.contain(memberships::Column::OrganizationId)).into_query();
+    let own = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.eq(caller.user_id()));
+    ids.union(UnionType::Distinct, own.into_query());
+    Column::Id.in_subquery(ids).into_condition()
+}
+
+/// The people of these organizations who have not left.
+fn memberships_in(organizations: Condition) -> Select<memberships::Entity> {
     memberships::Entity::find()
         .select_only()
         .column(memberships::Column::UserId)
         .filter(organizations)
         .filter(memberships::Column::Status.ne(MembershipStatus::Removed))
-        .into_query()
 }
 
 async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
@@ -359,7 +379,10 @@ async fn list_users(
         limit,
         cursor,
     }) = query;
-    let mut select = visible(&caller).order_by_asc(Column::Id).limit(limit.0 + 1);
+    let mut select = visible(&caller)
+        .filter(reached(&caller))
+        .order_by_asc(Column::Id)
+        .limit(limit.0 + 1);
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
         None => select.filter(Column::Status.ne(UserStatus::Deleted)),
@@ -372,7 +395,7 @@ async fn list_users(
             .organizations()
             .contain(memberships::Column::OrganizationId)
             .add(memberships::Column::OrganizationId.eq(id));
-        select = select.filter(Column::Id.in_subquery(members_of(organization)));
+        select = select.filter(Column::Id.in_subquery(memberships_in(organization).into_query()));
     }
     if let Some(text) = q {
         let columns = [
