@@ -319,8 +319,14 @@ impl Operation<'_> {
                 _ => "OK",
             };
             response["description"] = description.into();
-            if let Some(media) = response["content"].get_mut("application/json") {
-                media["example"] = example("", &media["schema"], self.schemas);
+            for (media_type, media) in response["content"].as_object_mut().into_iter().flatten() {
+                media["example"] = match media_type.as_str() {
+                    "text/html" => "<!doctype html>\n<h1>Not found</h1>\n".into(),
+                    "application/openmetrics-text" => {
+                        "# TYPE rollbook_http_requests counter\n# EOF\n".into()
+                    }
+                    _ => example("", &media["schema"], self.schemas),
+                };
             }
         }
     }

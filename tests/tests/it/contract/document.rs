@@ -89,7 +89,9 @@ fn every_operation_shows_an_example_of_all_that_is_sent_and_answered() {
 
 fn shows_an_example(media: &Value) -> bool {
     let examples = media["examples"].as_object();
-    media.get("example").is_some_and(|example| !example.is_null())
+    media
+        .get("example")
+        .is_some_and(|example| !example.is_null())
         || examples.is_some_and(|examples| !examples.is_empty())
 }
 
@@ -111,8 +113,7 @@ async fn the_examples_of_bodies_are_taken(
     let stage = Stage::set(backend).await;
     let document = api::app::openapi().expect("the document");
     for mutation in mutations::all() {
-        let operation =
-            &document["paths"][mutation.route][mutation.method.as_str().to_lowercase()];
+        let operation = &document["paths"][mutation.route][mutation.method.as_str().to_lowercase()];
         for (media_type, media) in operation["requestBody"]["content"]
             .as_object()
             .into_iter()
