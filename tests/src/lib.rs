@@ -3,8 +3,14 @@
 pub mod app;
 pub mod caller;
 pub mod database;
+pub mod mutations;
 pub mod probe;
+pub mod snapshot;
+pub mod stage;
 
 pub use app::{TestApp, id_of};
 pub use caller::{Answer, Caller};
 pub use database::{Backend, TestDatabase};
+pub use mutations::{Mutation, Request};
+pub use snapshot::Snapshot;
+pub use stage::{Stage, unique};

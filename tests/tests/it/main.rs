@@ -1,5 +1,6 @@
 //! Rollbook's promise, tested on both backends.
 
+mod contract;
 mod folding;
 mod immutability;
 mod migrations;
