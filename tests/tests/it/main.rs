@@ -1,6 +1,7 @@
 //! Rollbook's promise, tested on both backends.
 
 mod contract;
+mod failures;
 mod folding;
 mod immutability;
 mod migrations;
