@@ -8,4 +8,5 @@ mod migrations;
 mod operator;
 mod organizations;
 mod search;
+mod statements;
 mod triggers;
