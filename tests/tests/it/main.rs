@@ -1,8 +1,10 @@
 //! Rollbook's promise, tested on both backends.
 
+mod contention;
 mod contract;
 mod failures;
 mod folding;
+mod idempotency;
 mod immutability;
 mod migrations;
 mod operator;
