@@ -9,6 +9,7 @@ mod immutability;
 mod migrations;
 mod operator;
 mod organizations;
+mod random_walk;
 mod search;
 mod statements;
 mod triggers;
