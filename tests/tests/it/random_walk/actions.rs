@@ -60,17 +60,17 @@ impl Walk {
     /// Takes one step.
     pub async fn take(&mut self, (action, who, which, how): Step) {
         let caller = pick(&self.callers, who).clone();
-        match action % 16 {
+        match action % 24 {
             0 => self.creates_an_organization(&caller).await,
             1 => self.creates_a_user(how).await,
             2 => self.invites(&caller, which, how).await,
             3 => self.makes_a_key(&caller, which, how).await,
-            4 | 5 => self.edits_an_organization(&caller, which, how).await,
-            6 | 7 => self.edits_a_user(&caller, which, how).await,
-            8 | 9 => self.edits_a_membership(&caller, which, how).await,
-            10 => self.edits_a_key(&caller, which, how).await,
-            11 => self.accepts(which).await,
-            12 => self.removes_something(&caller, which, how).await,
+            4..=6 => self.edits_an_organization(&caller, which, how).await,
+            7..=9 => self.edits_a_user(&caller, which, how).await,
+            10..=13 => self.edits_a_membership(&caller, which, how).await,
+            14 | 15 => self.edits_a_key(&caller, which, how).await,
+            16 | 17 => self.accepts(which).await,
+            18 | 19 => self.removes_something(&caller, which, how).await,
             _ => self.writes_past_the_api(which, how).await,
         }
     }
