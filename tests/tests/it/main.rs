@@ -1,8 +1,11 @@
 //! Rollbook's promise, tested on both backends.
 
+mod cast;
 mod folding;
 mod immutability;
 mod migrations;
 mod operator;
 mod organizations;
+mod restriction;
+mod scopes;
 mod triggers;
