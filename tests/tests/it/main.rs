@@ -7,5 +7,6 @@ mod migrations;
 mod operator;
 mod organizations;
 mod restriction;
+mod rights;
 mod scopes;
 mod triggers;
