@@ -9,4 +9,5 @@ mod organizations;
 mod restriction;
 mod rights;
 mod scopes;
+mod search;
 mod triggers;
