@@ -2,9 +2,13 @@
 
 pub mod app;
 pub mod caller;
+pub mod content;
 pub mod database;
 pub mod probe;
+pub mod wire;
 
 pub use app::{TestApp, id_of};
 pub use caller::{Answer, Caller};
+pub use content::content;
 pub use database::{Backend, TestDatabase};
+pub use wire::RawRequest;

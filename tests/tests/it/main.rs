@@ -1,5 +1,6 @@
 //! Rollbook's promise, tested on both backends.
 
+mod conditional;
 mod folding;
 mod immutability;
 mod migrations;
