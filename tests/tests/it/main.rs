@@ -3,6 +3,7 @@
 mod conditional;
 mod folding;
 mod immutability;
+mod input;
 mod migrations;
 mod operator;
 mod organizations;
