@@ -1,6 +1,5 @@
 //! The application as a value: what the server and the tests start.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
-use actix_web::{App as ActixApp, HttpRequest, HttpServer, web};
+use actix_web::{App as ActixApp, HttpServer, web};
 use tokio::task::JoinHandle;
 use utoipa_actix_web::{AppExt, scope};
 
@@ -16,6 +15,7 @@ use crate::cli::config::ServeSettings;
 use crate::core::idempotency::{self, Running};
 use crate::core::metrics::Metrics;
 use crate::core::password::Hasher;
+use crate::core::state::{Document, Limits, State};
 use crate::core::usage::{self, Usage};
 use crate::core::{authentication, openapi, request};
 use crate::database::{Database, Pools};
@@ -24,68 +24,24 @@ use crate::resources;
 /// How often kept answers that have expired are removed.
 const CLEANING: Duration = Duration::from_secs(600);
 
-/// What all requests share.
-#[derive(Clone)]
-pub struct State {
-    /// The database.
-    pub database: Database,
-    /// Limits of a request.
-    pub limits: Limits,
-    /// Hashes passwords.
-    pub hasher: Hasher,
-    /// Idempotency keys whose requests are running.
-    pub running: Running,
-    /// Uses of API keys that are not written yet.
-    pub usage: Usage,
-    /// What `/metrics` shows.
-    pub metrics: Metrics,
-    /// What `/openapi.json` shows, and which methods each path takes.
-    pub document: Arc<Document>,
-}
-
-/// Limits of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Largest body, in bytes.
-    pub body_size: usize,
-    /// Longest time to send the body.
-    pub body_time: Duration,
-    /// Longest time to answer.
-    pub answer_time: Duration,
-}
-
-/// The OpenAPI document, ready to be sent.
-pub struct Document {
-    /// As JSON.
-    pub json: String,
-    /// The methods of each path, with `{parameters}`.
-    pub methods: BTreeMap<String, Vec<&'static str>>,
-}
-
-impl State {
-    /// The state of a server with this database.
-    pub fn new(database: Database, settings: &ServeSettings) -> io::Result<Self> {
-        Ok(Self {
-            database,
-            limits: Limits {
-                body_size: settings.body_limit,
-                body_time: settings.body_timeout,
-                answer_time: settings.request_timeout,
-            },
-            hasher: Hasher::new(settings.password_hashers),
-            running: Running::default(),
-            usage: Usage::default(),
-            metrics: Metrics::default(),
-            document: Arc::new(document()?),
-        })
-    }
-
-    /// The state of the server that received the request.
-    pub fn of(request: &HttpRequest) -> Option<Self> {
-        request
-            .app_data::<web::Data<State>>()
-            .map(|state| state.get_ref().clone())
-    }
+/// What all requests to a server with this database and these settings share.
+///
+/// # Errors
+/// Where the OpenAPI document has no JSON form.
+pub fn state(database: Database, settings: &ServeSettings) -> io::Result<State> {
+    Ok(State {
+        database,
+        limits: Limits {
+            body_size: settings.body_limit,
+            body_time: settings.body_timeout,
+            answer_time: settings.request_timeout,
+        },
+        hasher: Hasher::new(settings.password_hashers),
+        running: Running::default(),
+        usage: Usage::default(),
+        metrics: Metrics::default(),
+        document: Arc::new(document()?),
+    })
 }
 
 fn document() -> io::Result<Document> {
@@ -114,11 +70,7 @@ impl App {
         pools: Pools,
         settings: &ServeSettings,
     ) -> io::Result<Self> {
-        Self::start_with(
-            listener,
-            State::new(Database::new(pools), settings)?,
-            settings,
-        )
+        Self::start_with(listener, state(Database::new(pools), settings)?, settings)
     }
 
     /// Starts to answer on `listener`, with a state that was made before.

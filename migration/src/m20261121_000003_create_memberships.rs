@@ -20,7 +20,8 @@ impl MigrationTrait for Migration {
             manager,
             [
                 index(TABLE, &["user_id"]),
-                index(TABLE, &["organization_id"]),
+                // Serves the look-up by organization, and pages of its members in the order of their ids.
+                index(TABLE, &["organization_id", "id"]),
                 index(TABLE, &["user_id", "status"])
                     .and_where(Expr::cust("status IN ('active', 'pending')"))
                     .take(),

@@ -37,7 +37,10 @@ pub fn json_object(name: &'static str) -> ColumnDef {
 /// The present as an SQL expression; on SQLite in the text form in which the application writes times.
 pub fn now(backend: DbBackend) -> &'static str {
     match backend {
-        DbBackend::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f', 'now') || '+00:00'",
+        DbBackend::Sqlite => {
+            // As the application's driver writes it: no fraction where it is zero, or equal times would differ as text.
+            "replace(strftime('%Y-%m-%dT%H:%M:%f', 'now') || '+00:00', '.000+', '+')"
+        }
         _ => "now()",
     }
 }

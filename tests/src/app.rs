@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::app::{App, State, Upkeep};
+use api::app::{self, App, Upkeep};
 use api::cli::bootstrap::{self, BootstrapArguments, OutputFormat};
 use api::cli::config::{DatabaseSettings, ServeSettings};
 use api::database::{Database, Pools, connect};
@@ -84,7 +84,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let probe = Arc::new(TestProbe::default());
-        let state = State::new(
+        let state = app::state(
             Database::new(pools.clone()).with_probe(probe.clone()),
             &settings,
         )

@@ -18,12 +18,13 @@ use super::{
 };
 use crate::core::authorization::Scope;
 use crate::core::credential::NewKey;
-use crate::core::event::{Origin, Verb};
+use crate::core::event::Origin;
 use crate::core::input::{Fault, Field};
 use crate::core::password::Hasher;
 use crate::core::problem::Problem;
 use crate::core::text::{Email, Name, Password};
 use crate::core::unit_of_work::UnitOfWork;
+use crate::core::verb::Verb;
 use crate::core::{clock, log};
 use crate::database::{ConnectError, Database, Pools, SchemaError, connect, require_current};
 use crate::resources::{self, organizations::NewOrganization};

@@ -19,9 +19,9 @@ use super::authorization::{Action, Collection, Scope, Scopes};
 use super::caller::Principal;
 use super::credential;
 use super::problem::{Kind, Problem};
+use super::state::State;
 use super::usage::Use;
 use super::{clock, request};
-use crate::app::State;
 
 /// The one answer to every credential that is not good.
 pub fn unauthenticated() -> Problem {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::input::{Fields, Input};
 use super::problem::{FieldError, Kind, Problem};
-use crate::app::State;
+use super::state::State;
 
 /// A body of this form.
 pub struct Body<T>(pub T);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use chrono::{DateTime, FixedOffset};
 use entity::sea_orm_active_enums::UserRole;
 use serde_json::{Map, Value};
@@ -17,8 +17,8 @@ use super::event::Origin;
 use super::idempotency::IdempotencyKey;
 use super::problem::Problem;
 use super::request::RequestIds;
+use super::state::State;
 use super::unit_of_work::UnitOfWork;
-use crate::app::State;
 use crate::database::Database;
 
 /// What a credential stands for, as it was at the start of the request.
@@ -43,7 +43,7 @@ pub struct Principal {
 pub struct Caller {
     principal: Rc<Principal>,
     request: HttpRequest,
-    state: State,
+    state: web::Data<State>,
 }
 
 impl Caller {

@@ -9,39 +9,10 @@ use uuid::Uuid;
 use super::clock;
 use super::problem::Problem;
 use super::resource::{self, Resource};
+use super::verb::Verb;
 
 /// The form of the events that this release writes; the column `version` of `events`.
 pub const FORMAT: &str = "1";
-
-macro_rules! verbs {
-    ($($verb:ident = $name:literal,)*) => {
-        /// What happened to an aggregate: the part of the event's type after the dot.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "the names are those of the REST contract's table of event types")]
-        pub enum Verb { $($verb,)* }
-
-        impl Verb {
-            /// Its name in the event's type.
-            pub fn name(self) -> &'static str { match self { $(Verb::$verb => $name,)* } }
-        }
-    };
-}
-
-verbs! {
-    Created = "CREATED",
-    Updated = "UPDATED",
-    Deleted = "DELETED",
-    Suspended = "SUSPENDED",
-    Reactivated = "REACTIVATED",
-    EmailChanged = "EMAIL_CHANGED",
-    PasswordChanged = "PASSWORD_CHANGED",
-    RoleChanged = "ROLE_CHANGED",
-    Invited = "INVITED",
-    Accepted = "ACCEPTED",
-    Removed = "REMOVED",
-    Deactivated = "DEACTIVATED",
-    Revoked = "REVOKED",
-}
 
 /// Who acts, from where, and in which request: what every event says beside its data.
 #[derive(Clone, Debug, Default)]

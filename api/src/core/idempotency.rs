@@ -33,7 +33,10 @@ pub const LIFETIME: Duration = Duration::hours(24);
 
 /// The keys whose requests are running in this process.
 #[derive(Clone, Default)]
-pub struct Running(Arc<Mutex<HashSet<(Uuid, Vec<u8>)>>>);
+pub struct Running(Arc<Mutex<HashSet<Holder>>>);
+
+/// A credential, and the hash of an `Idempotency-Key` that it sent.
+type Holder = (Uuid, Vec<u8>);
 
 /// One request's `Idempotency-Key`, held against a second request with the same one until it is dropped.
 pub struct IdempotencyKey {

@@ -23,6 +23,8 @@ pub mod problem;
 pub mod query;
 pub mod request;
 pub mod resource;
+pub mod state;
 pub mod text;
 pub mod unit_of_work;
 pub mod usage;
+pub mod verb;

@@ -4,16 +4,17 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
-use uuid::Uuid;
-
+use super::caller::Caller;
 use super::input::{Fault, Field, parse_id};
 use super::problem::{Kind, Problem};
+use super::resource::Resource;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,25 +96,29 @@ impl Cursor {
     }
 }
 
-impl Cursor {
-    /// The cursor after the resource with this id, in a list that is sorted by id.
-    pub fn of_id(list: &str, id: Uuid) -> Self {
-        Self::new(list, [id.to_string()])
-    }
-}
-
-/// The id after which a list that is sorted by id goes on, if a cursor was sent.
+/// Answers with a page of the rows that `select` finds, in the order in which they were made; one statement.
 ///
 /// # Errors
-/// `bad-cursor` where `list` did not give the cursor.
-pub fn after(cursor: &Option<CursorText>, list: &str) -> Result<Option<Uuid>, Problem> {
-    let Some(text) = cursor else {
-        return Ok(None);
-    };
-    match text.decode()?.key(list)? {
-        [id] => parse_id(id).map(Some).ok_or_else(bad_cursor),
-        _ => Err(bad_cursor()),
+/// `bad-cursor` for a cursor of another list; the database's.
+pub async fn oldest_first<R: Resource, T: Serialize>(
+    caller: &Caller,
+    request: &HttpRequest,
+    select: Select<R>,
+    (limit, cursor): (Limit, Option<CursorText>),
+    view: impl Fn(R::Model) -> T,
+) -> Result<HttpResponse, Problem> {
+    let mut select = select.order_by_asc(R::id_column()).limit(limit.0 + 1);
+    if let Some(cursor) = cursor {
+        let cursor = cursor.decode()?;
+        let [id] = cursor.key(R::AGGREGATE)? else {
+            return Err(bad_cursor());
+        };
+        let id = parse_id(id).ok_or_else(bad_cursor)?;
+        select = select.filter(R::id_column().gt(id));
     }
+    let rows = select.all(&caller.database().reader()).await?;
+    let cursor = |row: &R::Model| Cursor::new(R::AGGREGATE, [R::id(row).to_string()]);
+    respond(request, limit, rows, cursor, view)
 }
 
 /// The refusal of a cursor that this list did not give.

@@ -7,13 +7,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::caller::Principal;
 use super::clock;
 use super::problem::{self, Kind, Problem};
-use crate::app::State;
+use super::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -93,7 +94,8 @@ pub async fn surround(
     let limit = state
         .as_ref()
         .map_or(Duration::MAX, |state| state.limits.answer_time);
-    let answer = tokio::time::timeout(limit, next.call(request)).await;
+    let span = tracing::info_span!("request", request_id = %ids.request_id);
+    let answer = tokio::time::timeout(limit, next.call(request).instrument(span)).await;
     let mut response = match answer.unwrap_or_else(|_| Err(too_slow().into())) {
         Ok(response) => into_problem(response, &ids.request_id),
         Err(error) => {
@@ -175,7 +177,7 @@ impl Outcome {
     }
 }
 
-fn finish(state: Option<&State>, ids: &RequestIds, start: Instant, outcome: &Outcome) {
+fn finish(state: Option<&web::Data<State>>, ids: &RequestIds, start: Instant, outcome: &Outcome) {
     let duration = start.elapsed();
     let status = outcome.status.as_u16();
     if let Some(state) = state {

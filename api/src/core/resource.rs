@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::event::Verb;
 use super::json;
 use super::problem::Problem;
+use super::verb::Verb;
 
 /// The columns that every audited table has, for the unit of work to fill.
 pub struct Stamps<'a> {
@@ -129,11 +129,11 @@ pub fn snapshot<R: Resource>(row: &R::Model) -> Result<Map<String, Value>, Probl
         .collect()
 }
 
+/// Columns with their values, before and after.
+pub type Difference = (Map<String, Value>, Map<String, Value>);
+
 /// The columns whose values differ, before and after. Two different secrets both show as redacted, and are still there.
-pub fn difference<R: Resource>(
-    before: &R::Model,
-    after: &R::Model,
-) -> Result<(Map<String, Value>, Map<String, Value>), Problem> {
+pub fn difference<R: Resource>(before: &R::Model, after: &R::Model) -> Result<Difference, Problem> {
     let (mut old, mut new) = (Map::new(), Map::new());
     for column in changed::<R>(before, after) {
         let (name, value) = shown::<R>(before, column)?;

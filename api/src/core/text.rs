@@ -76,7 +76,7 @@ macro_rules! text_types {
 
         impl Field for $name {
             fn present(value: &Value) -> Result<Self, Fault> {
-                #[expect(clippy::expect_used, reason = "the pattern is a constant, and a test builds it")]
+                // The pattern is a constant, and a test below builds each.
                 static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect("a constant pattern"));
                 let normal: fn(&str) -> String = $normal;
                 checked(value, &PATTERN, $maximum, $code, $wanted).map(|text| Self(normal(text)))

@@ -22,9 +22,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::clock;
-use super::event::{self, Origin, Transition, Verb};
+use super::event::{self, Origin, Transition};
 use super::problem::{Kind, Problem};
 use super::resource::{self, Resource};
+use super::verb::Verb;
 use crate::database::{Database, Transaction};
 use crate::database::{Fault, classify};
 

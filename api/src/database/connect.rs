@@ -323,6 +323,10 @@ fn unless_zero(duration: Duration) -> Option<Duration> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests write to find out who may"
+)]
 mod tests {
     use sea_orm::{ConnectionTrait, Statement};
     use tempfile::{TempDir, tempdir};

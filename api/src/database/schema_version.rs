@@ -90,6 +90,10 @@ pub async fn require_current<C: ConnectionTrait>(connection: &C) -> Result<(), S
 
 async fn applied<C: ConnectionTrait>(connection: &C) -> Result<BTreeSet<String>, DbErr> {
     let backend = connection.get_database_backend();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the table is the migrations' own and has no entity"
+    )]
     let statement = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
     match connection.query_all_raw(statement).await {
         Ok(rows) => rows.iter().map(|row| row.try_get("", "version")).collect(),

@@ -6,7 +6,7 @@ use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus, UserRole}
 use entity::{api_keys, memberships};
 use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, Select};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -20,11 +20,10 @@ use crate::core::body::Body;
 use crate::core::caller::Caller;
 use crate::core::clock;
 use crate::core::conditional::{self, Precondition};
-use crate::core::event::Verb;
 use crate::core::input::{Field, Patch};
 use crate::core::json::JsonObject;
 use crate::core::merge_patch;
-use crate::core::page::{self, Cursor, CursorText, Limit, Page};
+use crate::core::page::{self, CursorText, Limit, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
 use crate::core::resource::Resource;
@@ -32,6 +31,7 @@ use crate::core::text::{
     Domain, Email, Line20, Line50, Line100, Line255, Name, Paragraphs, SearchText, Slug, Timestamp,
     Url,
 };
+use crate::core::verb::Verb;
 use crate::{audited_columns, enum_field, input, view};
 
 const WRITE: Scope = Scope::Of(Collection::Organizations, Action::Write);
@@ -383,10 +383,12 @@ pub(super) fn contains(
         .replace('\\', "\\\\")
         .replace('%', "\\%")
         .replace('_', "\\_");
-    let pattern = LikeExpr::new(format!("%{escaped}%")).escape('\\');
+    let pattern = format!("%{escaped}%");
+    let column = Expr::col(column.as_column_ref());
     match backend {
-        DbBackend::Postgres => Expr::col(column.as_column_ref()).ilike(pattern),
-        _ => Expr::col(column.as_column_ref()).like(pattern),
+        // Its own escape character is the backslash; `ILIKE` with another is not what the query builder can write.
+        DbBackend::Postgres => column.ilike(pattern),
+        _ => column.like(LikeExpr::new(pattern).escape('\\')),
     }
 }
 
@@ -404,7 +406,7 @@ async fn list_organizations(
         limit,
         cursor,
     }) = query;
-    let mut select = visible(&caller).order_by_asc(Column::Id).limit(limit.0 + 1);
+    let mut select = visible(&caller);
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
         None => select.filter(Column::Status.ne(OrganizationStatus::Deleted)),
@@ -416,17 +418,8 @@ async fn list_organizations(
             text.as_ref(),
         ));
     }
-    if let Some(after) = page::after(&cursor, "organizations")? {
-        select = select.filter(Column::Id.gt(after));
-    }
-    let rows = select.all(&caller.database().reader()).await?;
-    page::respond(
-        &request,
-        limit,
-        rows,
-        |row| Cursor::of_id("organizations", row.id),
-        Organization::from,
-    )
+    let place = (limit, cursor);
+    page::oldest_first(&caller, &request, select, place, Organization::from).await
 }
 
 /// Create an organization. You become its owner.

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::app::State;
 use crate::core::problem::{Kind, Problem};
+use crate::core::state::State;
 use crate::database::{self, SchemaState};
 
 /// That all is well.

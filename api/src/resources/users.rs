@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, UserRole, UserStatus};
 use entity::users::{Column, Entity, Model};
 use entity::{api_keys, memberships, organizations};
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, LockType, UnionType};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
@@ -21,11 +21,10 @@ use crate::core::body::Body;
 use crate::core::caller::Caller;
 use crate::core::clock;
 use crate::core::conditional::{self, Precondition};
-use crate::core::event::Verb;
 use crate::core::input::Patch;
 use crate::core::json::JsonObject;
 use crate::core::merge_patch;
-use crate::core::page::{self, Cursor, CursorText, Limit, Page};
+use crate::core::page::{self, CursorText, Limit, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
 use crate::core::resource::Resource;
@@ -33,6 +32,7 @@ use crate::core::text::{
     Email, Language, Line100, Paragraphs, Password, SearchText, TimeZone, Timestamp, Url, Username,
 };
 use crate::core::unit_of_work::UnitOfWork;
+use crate::core::verb::Verb;
 use crate::{audited_columns, enum_field, input, view};
 
 /// A person.
@@ -314,23 +314,43 @@ fn visible(caller: &Caller) -> Select<Entity> {
     if organizations.is_all() {
         return Entity::find();
     }
-    let own = Column::Id.eq(caller.user_id());
-    let fellows = Column::Id.in_subquery(members_of(
-        organizations.contain(memberships::Column::OrganizationId),
-    ));
+    let fellow = memberships_in(organizations.contain(memberships::Column::OrganizationId)).filter(
+        Expr::col((memberships::Entity, memberships::Column::UserId)).equals((Entity, Column::Id)),
+    );
+    let fellow = Expr::exists(fellow.into_query());
     match caller.principal().organization_id {
-        Some(_) => Entity::find().filter(fellows),
-        None => Entity::find().filter(Condition::any().add(own).add(fellows)),
+        Some(_) => Entity::find().filter(fellow),
+        None => Entity::find().filter(
+            Condition::any()
+                .add(Column::Id.eq(caller.user_id()))
+                .add(fellow),
+        ),
     }
 }
 
-fn members_of(organizations: Condition) -> sea_orm::sea_query::SelectStatement {
+/// What follows from [`visible`], in the form in which indexes find it: for lists.
+fn reached(caller: &Caller) -> Condition {
+    let organizations = caller.organizations();
+    if organizations.is_all() {
+        return Condition::all();
+    }
+    let mut ids =
+        memberships_in(organizations.contain(memberships::Column::OrganizationId)).into_query();
+    let own = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.eq(caller.user_id()));
+    ids.union(UnionType::Distinct, own.into_query());
+    Column::Id.in_subquery(ids).into_condition()
+}
+
+/// The people of these organizations who have not left.
+fn memberships_in(organizations: Condition) -> Select<memberships::Entity> {
     memberships::Entity::find()
         .select_only()
         .column(memberships::Column::UserId)
         .filter(organizations)
         .filter(memberships::Column::Status.ne(MembershipStatus::Removed))
-        .into_query()
 }
 
 async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
@@ -359,20 +379,18 @@ async fn list_users(
         limit,
         cursor,
     }) = query;
-    let mut select = visible(&caller).order_by_asc(Column::Id).limit(limit.0 + 1);
+    let mut select = visible(&caller).filter(reached(&caller));
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
         None => select.filter(Column::Status.ne(UserStatus::Deleted)),
     };
-    if let Some(role) = role {
-        select = select.filter(Column::Role.eq(role));
-    }
+    select = select.apply_if(role, |select, role| select.filter(Column::Role.eq(role)));
     if let Some(id) = organization_id {
         let organization = caller
             .organizations()
             .contain(memberships::Column::OrganizationId)
             .add(memberships::Column::OrganizationId.eq(id));
-        select = select.filter(Column::Id.in_subquery(members_of(organization)));
+        select = select.filter(Column::Id.in_subquery(memberships_in(organization).into_query()));
     }
     if let Some(text) = q {
         let columns = [
@@ -387,17 +405,11 @@ async fn list_users(
             .map(|column| contains(backend, column, text.as_ref()));
         select = select.filter(any.fold(Condition::any(), Condition::add));
     }
-    if let Some(after) = page::after(&cursor, "users")? {
-        select = select.filter(Column::Id.gt(after));
-    }
-    let rows = select.all(&caller.database().reader()).await?;
-    page::respond(
-        &request,
-        limit,
-        rows,
-        |row| Cursor::of_id("users", row.id),
-        |row| User::seen_by(&caller, row),
-    )
+    let place = (limit, cursor);
+    page::oldest_first(&caller, &request, select, place, |row| {
+        User::seen_by(&caller, row)
+    })
+    .await
 }
 
 /// Create a user. System admins only; anyone else invites by a membership.

@@ -7,4 +7,5 @@ mod input;
 mod migrations;
 mod operator;
 mod organizations;
+mod search;
 mod triggers;
