@@ -1,9 +1,11 @@
 //! Rollbook's promise, tested on both backends.
 
-mod contract;
 mod cast;
+mod conditional;
+mod contract;
 mod folding;
 mod immutability;
+mod input;
 mod migrations;
 mod operator;
 mod organizations;
