@@ -3,6 +3,7 @@
 mod cast;
 mod conditional;
 mod contract;
+mod failures;
 mod folding;
 mod immutability;
 mod input;
