@@ -83,17 +83,30 @@ impl Exchange {
         String::from_utf8_lossy(&self.rest().await).into_owned()
     }
 
-    /// Reads the answer to its end.
+    /// Reads the answer to its end, which need not be the end of the connection.
     pub async fn finish(mut self) -> Answer {
-        parse(&self.rest().await)
+        let mut bytes = Vec::new();
+        while !is_whole(&bytes) && matches!(self.stream.read_buf(&mut bytes).await, Ok(1..)) {}
+        parse(&bytes)
     }
 
     async fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // The server may break the connection off behind its answer where it did not read the whole request.
+        // Ended or broken off, it is the end.
         while matches!(self.stream.read_buf(&mut bytes).await, Ok(1..)) {}
         bytes
     }
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    length.is_some_and(|length| bytes.len() >= end + 4 + length)
 }
 
 fn parse(bytes: &[u8]) -> Answer {

@@ -209,7 +209,7 @@ async fn what_is_no_id_names_nothing(
         "%2e%2e".to_owned(),
         "null".to_owned(),
         "'%20OR%201=1".to_owned(),
-        "😀".repeat(1000),
+        "%F0%9F%98%80".repeat(500),
         Uuid::nil().to_string(),
         Uuid::max().to_string(),
     ];
@@ -228,7 +228,7 @@ async fn what_is_no_id_names_nothing(
             }
         }
     }
-    for slug in ["", "First", "%FF", "%00", "a%20b", "😀", &"x".repeat(5000)] {
+    for slug in ["", "First", "%FF", "%00", "a%20b", "%F0%9F%98%80", &"x".repeat(5000)] {
         get(&app, &format!("/v1/organizations/by-slug/{slug}"))
             .await
             .is_problem(404, "not-found");
