@@ -104,6 +104,16 @@ impl Caller {
 }
 
 impl Answer {
+    /// The answer to a request that was sent otherwise; `request` is how it is shown.
+    pub(crate) fn new(request: String, status: u16, headers: HeaderMap, text: String) -> Self {
+        Self {
+            status,
+            headers,
+            text,
+            request,
+        }
+    }
+
     /// Sends the request and reads the answer to its end.
     pub async fn read(request: reqwest::RequestBuilder) -> Self {
         let (client, request) = request.build_split();
