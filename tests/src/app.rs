@@ -96,6 +96,8 @@ impl TestApp {
         let task = tokio::spawn(server);
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
+            // Well before the server closes an idle connection, which could meet a request on its way.
+            .pool_idle_timeout(Duration::from_secs(1))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");

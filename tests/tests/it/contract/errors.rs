@@ -30,13 +30,16 @@ async fn each_problem_is_whole(
         let answer = (provocation.provoke)(&stage).await;
         let problem = answer.is_problem(provocation.status, provocation.slug);
         is_whole(&answer, &problem);
-        let pointers: Vec<_> = problem["errors"]
+        let pointers: BTreeSet<_> = problem["errors"]
             .as_array()
             .into_iter()
             .flatten()
             .map(|error| error["pointer"].as_str().expect("a pointer"))
             .collect();
-        assert_eq!(pointers, provocation.pointers, "{answer:?}");
+        let wanted: BTreeSet<_> = provocation.pointers.iter().copied().collect();
+        assert_eq!(pointers, wanted, "{answer:?}");
+        let errors = problem["errors"].as_array().map_or(0, Vec::len);
+        assert_eq!(errors, wanted.len(), "each is named once: {answer:?}");
 
         let path = problem["type"].as_str().expect("a path");
         let page = stage.app.anonymous().get(path).await;

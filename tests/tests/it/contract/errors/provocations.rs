@@ -19,7 +19,7 @@ pub type Table = fn() -> Vec<Provocation>;
 pub struct Provocation {
     pub status: u16,
     pub slug: &'static str,
-    /// What its list of errors points at, in order.
+    /// What its list of errors points at.
     pub pointers: &'static [&'static str],
     pub provoke: Provoke,
 }
