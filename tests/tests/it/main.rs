@@ -2,9 +2,11 @@
 
 mod cast;
 mod conditional;
+mod contention;
 mod contract;
 mod failures;
 mod folding;
+mod idempotency;
 mod immutability;
 mod input;
 mod migrations;
@@ -13,5 +15,7 @@ mod organizations;
 mod restriction;
 mod rights;
 mod scopes;
+mod random_walk;
 mod search;
+mod statements;
 mod triggers;
