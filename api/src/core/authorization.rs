@@ -426,11 +426,11 @@ impl Caller {
 fn is_granted(backend: DbBackend, scope: Scope) -> sea_orm::sea_query::SimpleExpr {
     match backend {
         DbBackend::Sqlite => Expr::cust_with_values(
-            "json_extract(memberships.permissions, ?) = 1",
+            r#"(json_extract(memberships.permissions, ?) = 1 OR json_extract(memberships.permissions, '$."*"') = 1)"#,
             [format!("$.\"{scope}\"")],
         ),
         _ => Expr::cust_with_values(
-            "(memberships.permissions -> $1) = 'true'::jsonb",
+            "'true'::jsonb IN (memberships.permissions -> $1, memberships.permissions -> '*')",
             [scope.to_string()],
         ),
     }
