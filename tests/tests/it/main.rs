@@ -1,6 +1,7 @@
 //! Rollbook's promise, tested on both backends.
 
 mod cast;
+mod escalation;
 mod folding;
 mod immutability;
 mod migrations;
