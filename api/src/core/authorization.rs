@@ -218,7 +218,8 @@ pub struct Access {
     granted: Scopes,
 }
 
-fn rank(role: MembershipRole) -> u8 {
+/// The place of a role among the others, the least first.
+pub fn rank(role: MembershipRole) -> u8 {
     match role {
         MembershipRole::Viewer => 0,
         MembershipRole::Member => 1,
