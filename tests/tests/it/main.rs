@@ -5,6 +5,7 @@ mod conditional;
 mod contention;
 mod contract;
 mod failures;
+mod escalation;
 mod folding;
 mod idempotency;
 mod immutability;
