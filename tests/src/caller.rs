@@ -125,6 +125,26 @@ impl Answer {
         }
     }
 
+    /// An answer as it came over the wire, to a request that no client would send.
+    pub fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        let header = |line: &str| {
+            let (name, value) = line.split_once(':').expect("a header");
+            let name: reqwest::header::HeaderName = name.parse().expect("a header's name");
+            (name, value.trim().parse().expect("a header's value"))
+        };
+        Self {
+            status: status
+                .and_then(|status| status.parse().ok())
+                .expect("a status"),
+            headers: lines.map(header).collect(),
+            text: body.to_owned(),
+            request: "a request by hand".to_owned(),
+        }
+    }
+
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{self:?}: {error}"))

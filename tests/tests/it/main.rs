@@ -1,7 +1,10 @@
 //! Rollbook's promise, tested on both backends.
 
+mod cast;
 mod conditional;
+mod contract;
 mod conventions;
+mod failures;
 mod folding;
 mod immutability;
 mod input;
@@ -10,5 +13,8 @@ mod migrations;
 mod operator;
 mod organizations;
 mod paging;
+mod restriction;
+mod rights;
+mod scopes;
 mod search;
 mod triggers;
