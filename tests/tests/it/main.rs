@@ -4,6 +4,7 @@ mod cast;
 mod conditional;
 mod contract;
 mod conventions;
+mod crash;
 mod failures;
 mod folding;
 mod immutability;
