@@ -61,7 +61,9 @@ async fn admit(request: &ServiceRequest) -> Result<Principal, Problem> {
 
 /// The scope that a request needs: its collection, and whether it reads or writes.
 fn scope_of(request: &ServiceRequest) -> Option<Scope> {
-    let name = request.path().strip_prefix("/v1/")?.split('/').next()?;
+    // What routing goes by, which is not what was sent: there `%6frganizations` is `organizations`.
+    let path = request.match_info().unprocessed();
+    let name = path.strip_prefix('/')?.split('/').next()?;
     let collection = Collection::ALL
         .into_iter()
         .find(|collection| collection.name() == name)?;
