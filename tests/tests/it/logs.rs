@@ -78,6 +78,17 @@ fn requests(lines: &[Value]) -> Vec<&Value> {
         .collect()
 }
 
+/// Method, path, body, route, status, whether someone acted, and the organization that it was about.
+type Case = (
+    &'static str,
+    String,
+    Option<Value>,
+    &'static str,
+    u16,
+    bool,
+    Option<Uuid>,
+);
+
 #[rstest]
 #[tokio::test]
 async fn each_request_has_one_line_that_says_what_it_was(
@@ -96,7 +107,7 @@ async fn each_request_has_one_line_that_says_what_it_was(
     let one = |collection: &str, id: Uuid| format!("/v1/{collection}/{id}");
     let about = Some(organization);
     // Method, path, body, route, status, who, about which organization.
-    let cases: Vec<(&str, String, Option<Value>, &str, u16, bool, Option<Uuid>)> = vec![
+    let cases: Vec<Case> = vec![
         (
             "GET",
             one("organizations", organization),
