@@ -116,24 +116,20 @@ impl Answer {
 
     /// Sends the request and reads the answer to its end.
     pub async fn read(request: reqwest::RequestBuilder) -> Self {
+        Self::try_read(request)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Sends the request and reads the answer to its end, if there is one.
+    pub async fn try_read(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
         let (client, request) = request.build_split();
         let request = request.expect("a request that can be sent");
         let shown = format!("{} {}", request.method(), request.url());
-        let response = client
-            .execute(request)
-            .await
-            .unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let response = client.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response
-            .text()
-            .await
-            .unwrap_or_else(|error| panic!("{shown}: {error}"));
-        Self {
-            status,
-            headers,
-            text,
-            request: shown,
-        }
+        let text = response.text().await?;
+        Ok(Self::new(shown, status, headers, text))
     }
 
     /// An answer as it came over the wire, to a request that no client would send.
