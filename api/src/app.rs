@@ -98,7 +98,10 @@ impl App {
             .disable_signals()
             .listen(listener)?
             .run();
-        let upkeep = tokio::spawn(upkeep(state.clone()));
+        let upkeep = tokio::spawn(upkeep(State {
+            database: state.database.clone().without_probe(),
+            ..state.clone()
+        }));
         Ok(Self {
             server,
             state,

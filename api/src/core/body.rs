@@ -83,12 +83,11 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
     if other_charset {
         return refuse("JSON is sent in UTF-8.");
     }
-    match request.headers().get(header::CONTENT_ENCODING) {
-        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            refuse("Send the body without a content coding.")
-        }
-        _ => Ok(()),
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING);
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return refuse("Send the body without a content coding.");
     }
+    Ok(())
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Problem> {

@@ -1,14 +1,20 @@
 //! Conditional requests: the version as entity tag (RFC 9110, section 13).
 
 use std::future::{Ready, ready};
+use std::sync::LazyLock;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use regex::Regex;
 
 use super::body::bad_parameter;
 use super::problem::{Kind, Problem};
 use super::resource::View;
+
+/// What `If-Match` and `If-None-Match` take: `*`, or entity tags in a list.
+pub const ENTITY_TAGS: &str =
+    r#"^(\*|(W/)?"[\x21\x23-\x7e]*"([ \t]*,[ \t]*(W/)?"[\x21\x23-\x7e]*")*)$"#;
 
 /// The entity tag of a version.
 pub fn etag(version: i64) -> String {
@@ -86,20 +92,24 @@ impl Tags {
 
 /// The entity tags of a header, `W/` left out: there is one representation of a version.
 fn tags(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    #[expect(
+        clippy::expect_used,
+        reason = "the patterns are constants, and a test builds them"
+    )]
+    static FORM: LazyLock<(Regex, Regex)> = LazyLock::new(|| {
+        let pattern = |text| Regex::new(text).expect("a constant pattern");
+        (pattern(ENTITY_TAGS), pattern(r#""[^"]*""#))
+    });
     let mut listed = Vec::new();
     for value in request.headers().get_all(name) {
         let text = value.to_str().map_err(|_| not_tags(name))?;
-        for tag in text.split(',').map(str::trim) {
-            if tag == "*" {
-                return Ok(Some(Tags::Any));
-            }
-            let tag = tag.strip_prefix("W/").unwrap_or(tag);
-            let quoted = tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"');
-            if !quoted || tag[1..tag.len() - 1].contains('"') {
-                return Err(not_tags(name));
-            }
-            listed.push(tag.to_owned());
+        if !FORM.0.is_match(text) {
+            return Err(not_tags(name));
         }
+        if text == "*" {
+            return Ok(Some(Tags::Any));
+        }
+        listed.extend(FORM.1.find_iter(text).map(|tag| tag.as_str().to_owned()));
     }
     Ok((!listed.is_empty()).then_some(Tags::Listed(listed)))
 }

@@ -194,6 +194,10 @@ fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
             array.description = Some(description.to_owned());
             RefOr::T(Schema::Array(array))
         }
+        RefOr::T(Schema::OneOf(mut choices)) => {
+            choices.description = Some(description.to_owned());
+            RefOr::T(Schema::OneOf(choices))
+        }
         RefOr::Ref(mut reference) => {
             reference.description = description.to_owned();
             RefOr::Ref(reference)

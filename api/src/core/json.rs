@@ -32,20 +32,50 @@ impl Field for JsonObject {
         let Value::Object(members) = value else {
             return Err(Fault::wrong_type("an object", value));
         };
-        match nul_within(value) {
-            Some(below) => Err(Fault {
+        if depth(value) > DEEPEST {
+            let detail = format!("Must not be nested deeper than {DEEPEST} levels.");
+            return Err(Fault::new("too-deep", detail));
+        }
+        if let Some(below) = nul_within(value) {
+            return Err(Fault {
                 below,
                 ..Fault::new(
                     "invalid-text",
                     "Must not contain the character NUL (\\u0000).",
                 )
-            }),
-            None => Ok(Self(members.clone())),
+            });
         }
+        let mut members = members.clone();
+        members.values_mut().for_each(take_sign_from_zero);
+        Ok(Self(members))
     }
 
     fn schema() -> RefOr<Schema> {
         RefOr::Ref(Ref::from_schema_name("JsonObject"))
+    }
+}
+
+/// How deep an object may be nested, itself counted: its events and the lists of these go some levels deeper, and many
+/// readers of JSON give up at 128.
+const DEEPEST: usize = 64;
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// PostgreSQL's `jsonb` has no `-0.0`: left in, it would be a change each time that it is sent.
+fn take_sign_from_zero(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(take_sign_from_zero),
+        Value::Object(members) => members.values_mut().for_each(take_sign_from_zero),
+        Value::Number(number) if number.is_f64() && number.as_f64() == Some(0.0) => {
+            *value = Value::from(0.0);
+        }
+        _ => {}
     }
 }
 
@@ -74,7 +104,7 @@ pub fn schemas() -> [(&'static str, Schema); 2] {
     let any = RefOr::Ref(Ref::from_schema_name("JsonValue"));
     let object = kind(Type::Object)
         .description(Some(
-            "Any JSON object; names and strings must not contain NUL.",
+            "Any JSON object, nested 64 levels deep at most; names and strings must not contain NUL.",
         ))
         .property_names(Some(text()))
         .additional_properties(Some(AdditionalProperties::RefOr(any.clone())))

@@ -5,47 +5,75 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::PartialSchema;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::server::ServerBuilder;
+use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
+use super::authorization::{Action, Collection, Scope};
 use super::json;
-use super::openapi_examples::example;
+use super::openapi_components::{self as components, reference};
+use super::openapi_examples::{example, give_parameter_example};
+use super::openapi_schemas as schemas;
 use super::problem::{FieldError, Kind, ProblemDocument};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 const DESCRIPTION: &str = "Organizations, users, memberships, API keys and an audit trail that an auditor believes: every \
 change and its event are committed together or not at all.\n\nEvery error is a problem document (RFC 9457); its `type` is a \
-path with a page that explains it. Lists are paged by `limit` and `cursor`. PATCH takes a JSON merge patch (RFC 7396). A \
-POST with an `Idempotency-Key` takes effect once, however often it is sent.";
+path with a page that explains it. A method that a path does not take gets 405, with the methods that it takes in `Allow`. \
+Lists are paged by `limit` and `cursor`. PATCH takes a JSON merge patch (RFC 7396). A POST with an `Idempotency-Key` takes \
+effect once, however often it is sent. What you may not see does not exist for you: 404.";
+
+const TAGS: [(&str, &str); 6] = [
+    ("organizations", "The tenants."),
+    ("users", "The people."),
+    (
+        "memberships",
+        "Who belongs to an organization, and in which role.",
+    ),
+    ("api-keys", "What programs sign in with."),
+    ("events", "The audit trail."),
+    ("system", "The server itself. Needs no key."),
+];
 
 /// The document before any route is known.
 pub fn base() -> OpenApi {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("API key")
+        .description(Some("An API key, as `Authorization: Bearer rbk_…`."));
+    let api_key = ApiKeyValue::with_description("X-Api-Key", "An API key, as `X-Api-Key: rbk_…`.");
     let mut components = ComponentsBuilder::new()
-        .security_scheme(
-            "bearer",
-            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-        )
-        .security_scheme(
-            "api_key",
-            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Api-Key"))),
-        )
+        .security_scheme("bearer", SecurityScheme::Http(bearer.build()))
+        .security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(api_key)))
         .schema("Problem", ProblemDocument::schema())
         .schema("FieldError", FieldError::schema());
     for (name, schema) in json::schemas() {
         components = components.schema(name, schema);
     }
+    let mut license = LicenseBuilder::new().name("MIT OR Apache-2.0").build();
+    license.identifier = Some("MIT OR Apache-2.0".to_owned());
     let info = InfoBuilder::new()
         .title("Rollbook")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(DESCRIPTION))
-        .license(Some(
-            LicenseBuilder::new().name("MIT OR Apache-2.0").build(),
-        ));
+        .license(Some(license));
+    let server = ServerBuilder::new()
+        .url("/")
+        .description(Some("The server that this document came from."));
+    let tags = TAGS.map(|(name, description)| {
+        TagBuilder::new()
+            .name(name)
+            .description(Some(description))
+            .build()
+    });
     OpenApiBuilder::new()
         .info(info.build())
+        .servers(Some([server.build()]))
+        .tags(Some(tags))
         .components(Some(components.build()))
         .build()
 }
@@ -53,7 +81,7 @@ pub fn base() -> OpenApi {
 /// The methods of each path, as `Allow` lists them.
 pub fn methods(document: &Value) -> BTreeMap<String, Vec<&'static str>> {
     let mut methods = BTreeMap::new();
-    for (path, item) in members(&document["paths"]) {
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
         let taken = METHODS
             .into_iter()
             .filter(|method| item.get(method).is_some())
@@ -75,171 +103,63 @@ pub fn methods(document: &Value) -> BTreeMap<String, Vec<&'static str>> {
 /// Where the document has no JSON form.
 pub fn complete(document: &OpenApi) -> Result<Value, serde_json::Error> {
     let mut document = serde_json::to_value(document)?;
-    alternatives(&mut document["components"]["schemas"]);
-    document["components"]["responses"] = problem_responses();
-    document["security"] = json!([{"bearer": []}, {"api_key": []}]);
-    let schemas = document["components"]["schemas"].clone();
-    if let Some(paths) = document["paths"].as_object_mut() {
-        for (path, item) in paths {
-            for method in METHODS {
-                if let Some(operation) = item.get_mut(method) {
-                    Operation {
-                        path,
-                        method,
-                        schemas: &schemas,
-                    }
-                    .complete(operation);
-                }
+    schemas::tidy(&mut document["components"]["schemas"]);
+    document["components"]["headers"] = components::headers();
+    document["components"]["parameters"] = components::parameters();
+    document["components"]["examples"] = components::problem_examples();
+    let known = document["components"]["schemas"].clone();
+    let mut responses = json!({});
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+        for method in METHODS {
+            let Some(operation) = item.get_mut(method) else {
+                continue;
+            };
+            let description = Operation::of(path, method, operation);
+            description.complete(operation, &known);
+            for (status, kinds) in description.problems() {
+                let name = components::response_name(&kinds);
+                operation["responses"][status.to_string()] = reference("responses", &name);
+                responses[name] = components::problem_response(&kinds);
             }
         }
     }
+    let not_here = [Kind::MethodNotAllowed];
+    responses[components::response_name(&not_here)] = components::problem_response(&not_here);
+    document["components"]["responses"] = responses;
     Ok(document)
 }
 
-fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
-}
-
-/// Inputs whose fields depend on each other: what a list of independent fields cannot say.
-fn alternatives(schemas: &mut Value) {
-    let without = |schema: &Value, field: &str| {
-        let mut schema = schema.clone();
-        if let Some(properties) = schema["properties"].as_object_mut() {
-            properties.remove(field);
-        }
-        schema
-    };
-    let require = |mut schema: Value, field: &str| {
-        if let Some(required) = schema["required"].as_array_mut() {
-            required.push(field.into());
-        }
-        schema
-    };
-    let membership = schemas["NewMembership"].clone();
-    schemas["NewMembership"] = json!({
-        "description": membership["description"],
-        "oneOf": [
-            require(without(&membership, "email"), "user_id"),
-            require(without(&membership, "user_id"), "email"),
-        ],
-    });
-    let key = schemas["NewApiKey"].clone();
-    let mut organizations = require(require(key.clone(), "key_type"), "organization_id");
-    organizations["properties"]["key_type"] = json!({"type": "string", "enum": ["organization"]});
-    organizations["properties"]["organization_id"]["type"] = "string".into();
-    let mut personal = key.clone();
-    personal["properties"]["key_type"] =
-        json!({"type": ["string", "null"], "enum": ["personal", null]});
-    schemas["NewApiKey"] =
-        json!({"description": key["description"], "oneOf": [personal, organizations]});
-}
-
-/// One response per status, with an example for each kind of problem that has it.
-fn problem_responses() -> Value {
-    let mut responses = Map::new();
-    for kind in Kind::ALL {
-        let status = kind.status();
-        let response = responses
-            .entry(response_name(status.as_u16()))
-            .or_insert_with(|| {
-                json!({
-                    "description": status.canonical_reason().unwrap_or("Error"),
-                    "headers": problem_headers(status.as_u16()),
-                    "content": {"application/problem+json": {
-                        "schema": {"$ref": "#/components/schemas/Problem"},
-                        "examples": {},
-                    }},
-                })
-            });
-        response["content"]["application/problem+json"]["examples"][kind.slug()] =
-            json!({"summary": kind.title(), "value": problem_example(*kind)});
-    }
-    Value::Object(responses)
-}
-
-fn response_name(status: u16) -> String {
-    format!("Problem{status}")
-}
-
-fn problem_example(kind: Kind) -> Value {
-    let mut problem = json!({
-        "type": format!("/problems/{}", kind.slug()),
-        "title": kind.title(),
-        "status": kind.status().as_u16(),
-        "detail": kind.help(),
-        "instance": "01890a5d-ac96-774b-bcce-b302099a8057",
-    });
-    let error = match kind {
-        Kind::Invalid => Some((
-            "/email",
-            "invalid-email",
-            "Must be an e-mail address such as name@example.com.",
-        )),
-        Kind::BadParameter => Some((
-            "/limit",
-            "out-of-range",
-            "Must be a whole number from 1 to 200.",
-        )),
-        Kind::AlreadyExists => Some((
-            "/slug",
-            "already-exists",
-            "Another organization has this slug already.",
-        )),
-        _ => None,
-    };
-    if let Some((pointer, code, detail)) = error {
-        problem["errors"] = json!([{"pointer": pointer, "code": code, "detail": detail}]);
-    }
-    problem
-}
-
-fn header(description: &str) -> Value {
-    json!({"description": description, "schema": {"type": "string"}})
-}
-
-fn problem_headers(status: u16) -> Value {
-    let mut headers = json!({"X-Request-Id": header("The request's id.")});
-    match status {
-        401 => headers["WWW-Authenticate"] = header("How to authenticate."),
-        405 => headers["Allow"] = header("The methods that the path takes."),
-        503 => headers["Retry-After"] = header("Seconds to wait."),
-        _ => {}
-    }
-    headers
-}
-
-struct Operation<'a> {
-    path: &'a str,
+struct Operation {
+    id: String,
+    path: String,
     method: &'static str,
-    schemas: &'a Value,
+    has_body: bool,
+    /// None where no key is needed.
+    scope: Option<Scope>,
 }
 
-impl Operation<'_> {
-    fn complete(&self, operation: &mut Value) {
-        if self.is_public() {
-            operation["security"] = json!([]);
+impl Operation {
+    fn of(path: &str, method: &'static str, operation: &Value) -> Self {
+        let action = match method {
+            "get" => Action::Read,
+            _ => Action::Write,
+        };
+        let collection = path.strip_prefix("/v1/").and_then(|path| {
+            let name = path.split('/').next();
+            Collection::ALL
+                .into_iter()
+                .find(|collection| name == Some(collection.name()))
+        });
+        Self {
+            id: operation["operationId"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            path: path.to_owned(),
+            method,
+            has_body: operation.get("requestBody").is_some(),
+            scope: collection.map(|collection| Scope::Of(collection, action)),
         }
-        for parameter in self.header_parameters() {
-            match operation["parameters"].as_array_mut() {
-                Some(parameters) => parameters.push(parameter),
-                None => operation["parameters"] = json!([parameter]),
-            }
-        }
-        self.complete_body(operation);
-        self.complete_success(operation);
-        for status in self.problems(operation) {
-            let reference = format!("#/components/responses/{}", response_name(status));
-            operation["responses"][status.to_string()] = json!({"$ref": reference});
-        }
-        if self.reads_one() {
-            let headers = json!({"ETag": header("The resource's version."), "X-Request-Id": header("The request's id.")});
-            operation["responses"]["304"] =
-                json!({"description": "Not modified", "headers": headers});
-        }
-    }
-
-    fn is_public(&self) -> bool {
-        !self.path.starts_with("/v1/")
     }
 
     fn names_one(&self) -> bool {
@@ -247,111 +167,169 @@ impl Operation<'_> {
     }
 
     fn reads_one(&self) -> bool {
-        self.method == "get" && self.names_one() && !self.is_public()
+        self.method == "get" && self.names_one() && self.scope.is_some()
     }
 
-    fn header_parameters(&self) -> Vec<Value> {
-        let parameter = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema});
-        let tags =
-            json!({"type": "string", "pattern": r#"^(\*|"[0-9]{1,18}"(, ?"[0-9]{1,18}")*)$"#});
-        match self.method {
-            _ if self.is_public() => Vec::new(),
-            "post" => vec![parameter(
-                "Idempotency-Key",
-                "A repeat with the same key and body within 24 hours gets the first answer again and changes nothing.",
-                json!({"type": "string", "pattern": "^[\\x21-\\x7e]+$", "minLength": 1, "maxLength": 255}),
-            )],
-            "patch" | "delete" => {
-                vec![parameter(
-                    "If-Match",
-                    "The version that is to be changed; any other gets 412.",
-                    tags,
-                )]
+    fn complete(&self, operation: &mut Value, schemas: &Value) {
+        self.complete_security(operation);
+        self.complete_words(operation);
+        self.complete_parameters(operation);
+        self.complete_body(operation, schemas);
+        self.complete_success(operation, schemas);
+    }
+
+    /// Either header, with a key that has the scope (OpenAPI 3.1 lets any scheme name what it needs).
+    fn complete_security(&self, operation: &mut Value) {
+        operation["security"] = match self.scope {
+            None => json!([]),
+            Some(scope) => {
+                let scopes = [scope.to_string()];
+                json!([{"bearer": scopes}, {"api_key": scopes}])
             }
-            "get" if self.names_one() => {
-                vec![parameter(
-                    "If-None-Match",
-                    "The version that is known; it gets 304.",
-                    tags,
-                )]
-            }
+        };
+    }
+
+    /// The first sentence of a route's documentation is its summary, the whole its description.
+    fn complete_words(&self, operation: &mut Value) {
+        let words = [&operation["summary"], &operation["description"]];
+        let words = words.into_iter().filter_map(Value::as_str);
+        let words = words.collect::<Vec<_>>().join("\n\n").replace(".\n", ". ");
+        let summary = words.split(". ").next().unwrap_or_default();
+        let needs = match self.scope {
+            Some(scope) => format!("Needs a key with the scope `{scope}`."),
+            None => "Needs no key.".to_owned(),
+        };
+        operation["summary"] = summary.trim_end_matches('.').into();
+        operation["description"] = format!("{words}\n\n{needs}").into();
+    }
+
+    fn complete_parameters(&self, operation: &mut Value) {
+        let mut parameters = match operation["parameters"].take() {
+            Value::Array(parameters) => parameters,
             _ => Vec::new(),
+        };
+        for parameter in &mut parameters {
+            schemas::tidy_parameter(parameter);
+            give_parameter_example(parameter);
         }
+        let common: &[&str] = match self.method {
+            _ if self.scope.is_none() => &[],
+            "post" => &["Idempotency-Key", "X-Correlation-Id", "X-Causation-Id"],
+            "patch" | "delete" => &["If-Match", "X-Correlation-Id", "X-Causation-Id"],
+            _ if self.names_one() => &["If-None-Match"],
+            _ => &[],
+        };
+        let ids = self.scope.map(|_| "X-Request-Id");
+        let common = common.iter().copied().chain(ids);
+        parameters.extend(common.map(|name| reference("parameters", name)));
+        operation["parameters"] = Value::Array(parameters);
     }
 
-    fn complete_body(&self, operation: &mut Value) {
-        let Some(content) = operation["requestBody"]["content"].as_object_mut() else {
+    fn complete_body(&self, operation: &mut Value, schemas: &Value) {
+        let content = operation.pointer_mut("/requestBody/content");
+        let Some(content) = content.and_then(Value::as_object_mut) else {
             return;
         };
-        let Some(mut media) = content.remove("application/json") else {
-            return;
-        };
-        media["example"] = example("", &media["schema"], self.schemas);
-        if self.method == "patch" {
-            content.insert("application/merge-patch+json".to_owned(), media.clone());
+        if let Some(media) = content.get_mut("application/json") {
+            media["example"] = example(&media["schema"], schemas);
+            let media = media.clone();
+            if self.method == "patch" {
+                content.insert("application/merge-patch+json".to_owned(), media);
+            }
         }
-        content.insert("application/json".to_owned(), media);
         operation["requestBody"]["required"] = true.into();
     }
 
-    fn complete_success(&self, operation: &mut Value) {
-        let Some(responses) = operation["responses"].as_object_mut() else {
-            return;
-        };
-        for (status, response) in responses {
-            let mut headers = json!({"X-Request-Id": header("The request's id.")});
-            if !self.is_public() && (status == "201" || self.method == "patch" || self.reads_one())
-            {
-                headers["ETag"] = header("The resource's version.");
-            }
-            if status == "201" {
-                headers["Location"] = header("The path of what was made.");
-                headers["Idempotency-Replayed"] =
-                    header("`true` where the answer was given before.");
-            }
-            if !self.is_public() && self.method == "get" && !self.names_one() {
-                headers["Link"] = header("The next page, as `rel=\"next\"`.");
-            }
-            response["headers"] = headers;
+    fn complete_success(&self, operation: &mut Value, schemas: &Value) {
+        for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+            response["headers"] = components::header_references(self.success_headers(status));
             let description = match status.as_str() {
                 "201" => "Created",
                 "204" => "Done; there is nothing to show",
                 _ => "OK",
             };
             response["description"] = description.into();
-            if let Some(media) = response["content"].get_mut("application/json") {
-                media["example"] = example("", &media["schema"], self.schemas);
+            if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) {
+                for (media_type, media) in content {
+                    media["example"] = match media_type.as_str() {
+                        "application/json" => example(&media["schema"], schemas),
+                        _ => components::text_example(&self.path),
+                    };
+                }
             }
+        }
+        if self.reads_one() {
+            let headers = components::header_references(&["ETag", "X-Request-Id"]);
+            let unchanged =
+                json!({"description": "`If-None-Match` names its version", "headers": headers});
+            operation["responses"]["304"] = unchanged;
         }
     }
 
-    /// The statuses of the problems that the operation can answer with.
-    fn problems(&self, operation: &Value) -> Vec<u16> {
-        if self.is_public() {
-            return match self.path {
-                "/readyz" => vec![503],
-                path if path.contains('{') => vec![404],
+    fn success_headers(&self, status: &str) -> &'static [&'static str] {
+        match (self.method, status) {
+            _ if self.scope.is_none() => &["X-Request-Id"],
+            (_, "201") => &["ETag", "Location", "Idempotency-Replayed", "X-Request-Id"],
+            ("patch", _) => &["ETag", "X-Request-Id"],
+            ("get", _) if self.names_one() => &["ETag", "X-Request-Id"],
+            ("get", _) => &["Link", "X-Request-Id"],
+            _ => &["X-Request-Id"],
+        }
+    }
+
+    /// The problems that the operation can answer with, by status.
+    fn problems(&self) -> BTreeMap<u16, Vec<Kind>> {
+        let mut by_status = BTreeMap::<u16, Vec<Kind>>::new();
+        let mut kinds = self.kinds();
+        kinds.sort_by_key(|kind| Kind::ALL.iter().position(|known| known == kind));
+        for kind in kinds {
+            let status = kind.status().as_u16();
+            by_status.entry(status).or_default().push(kind);
+        }
+        by_status
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        use Kind::*;
+        if self.scope.is_none() {
+            return match self.path.as_str() {
+                "/readyz" => vec![Unavailable, Timeout],
+                "/metrics" => vec![Internal],
+                path if path.contains('{') => vec![NotFound],
                 _ => Vec::new(),
             };
         }
-        let mut statuses = vec![400, 401, 403, 500, 503, 504];
-        let has_body = operation.get("requestBody").is_some();
-        let names_others = operation["requestBody"].to_string();
-        if self.names_one()
-            || names_others.contains("NewMembership")
-            || names_others.contains("NewApiKey")
-        {
-            statuses.push(404);
+        let mut kinds = vec![BadParameter, Unauthenticated, InsufficientScope];
+        kinds.extend([Internal, Unavailable, Timeout]);
+        if self.method == "get" && !self.names_one() {
+            kinds.push(BadCursor);
         }
-        if has_body {
-            statuses.extend([408, 413, 415, 422]);
+        if self.names_one() || matches!(self.id.as_str(), "create_membership" | "create_api_key") {
+            kinds.push(NotFound);
         }
-        if self.method != "get" {
-            statuses.push(409);
+        if self.has_body {
+            kinds.extend([MalformedJson, RequestTimeout, BodyTooLarge]);
+            kinds.extend([UnsupportedMediaType, Invalid]);
         }
-        if matches!(self.method, "patch" | "delete") {
-            statuses.push(412);
+        match self.method {
+            "post" => kinds.extend([Forbidden, IdempotencyInProgress, IdempotencyMismatch]),
+            "patch" | "delete" => kinds.extend([Forbidden, VersionConflict]),
+            _ => {}
         }
-        statuses
+        kinds.extend(self.conflicts());
+        kinds
+    }
+
+    /// The conflicts that come of what the operation is about.
+    fn conflicts(&self) -> &'static [Kind] {
+        use Kind::*;
+        match self.id.as_str() {
+            "create_organization" | "update_organization" | "create_user" => &[AlreadyExists],
+            "create_membership" => &[AlreadyExists, StateConflict],
+            "update_user" => &[AlreadyExists, LastOwner, StateConflict],
+            "update_membership" => &[LastOwner, StateConflict],
+            "delete_user" | "delete_membership" => &[LastOwner],
+            _ => &[],
+        }
     }
 }

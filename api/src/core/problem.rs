@@ -5,6 +5,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 macro_rules! problem_kinds {
     ($($(#[doc = $doc:literal])* $name:ident = $status:ident, $slug:literal, $title:literal, $help:literal;)*) => {
@@ -93,6 +95,18 @@ problem_kinds! {
     Timeout = GATEWAY_TIMEOUT, "timeout", "The answer took too long",
         "The server gave up on this request after its time limit. It may or may not have taken effect, whole in either case; a POST with an Idempotency-Key is safe to repeat.";
 }
+
+/// The slugs, which are the pages below `/problems`.
+impl utoipa::PartialSchema for Kind {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .enum_values(Some(Kind::ALL.iter().map(|kind| kind.slug())))
+            .into()
+    }
+}
+
+impl ToSchema for Kind {}
 
 /// One faulty field or parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

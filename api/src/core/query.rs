@@ -7,8 +7,8 @@ use actix_web::{FromRequest, HttpRequest};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::input::{Fields, Input, parse_id};
-use super::problem::{Kind, Problem};
+use super::input::{Fields, Input, parse_id, pointer};
+use super::problem::{FieldError, Kind, Problem};
 
 /// A query string of this form. An unknown or a wrong parameter is refused, so that a mistyped filter is not a wider one.
 pub struct Query<T>(pub T);
@@ -19,12 +19,36 @@ impl<T: Input> FromRequest for Query<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let members = members(request.query_string());
-        ready(
-            Fields::parse(&members)
-                .map(Query)
-                .map_err(|errors| Problem::faulty(Kind::BadParameter, errors)),
-        )
+        let mut errors = garbled(&members);
+        match Fields::parse(&members) {
+            Ok(query) if errors.is_empty() => return ready(Ok(Query(query))),
+            Ok(_) => {}
+            Err(others) => errors.extend(others),
+        }
+        errors.sort_by(|one, other| one.pointer.cmp(&other.pointer));
+        errors.dedup_by(|one, other| one.pointer == other.pointer);
+        ready(Err(Problem::faulty(Kind::BadParameter, errors)))
     }
+}
+
+/// The parameters that are not UTF-8. The decoder puts U+FFFD in place of what it cannot read, and nobody means that.
+fn garbled(members: &Map<String, Value>) -> Vec<FieldError> {
+    let holds = |value: &Value| value.as_str().is_some_and(|text| text.contains('\u{fffd}'));
+    let is_garbled = |(name, value): &(&String, &Value)| {
+        name.contains('\u{fffd}')
+            || holds(value)
+            || value
+                .as_array()
+                .is_some_and(|values| values.iter().any(holds))
+    };
+    let garbled = members.iter().filter(is_garbled);
+    garbled
+        .map(|(name, _)| FieldError {
+            pointer: pointer("", name),
+            code: "invalid-text",
+            detail: "Must be percent-encoded UTF-8.".to_owned(),
+        })
+        .collect()
 }
 
 /// The parameters by name; one that is repeated is an array.

@@ -77,7 +77,7 @@ pub fn record_organization(request: &HttpRequest, organization_id: Uuid) {
 
 /// The outermost middleware.
 pub async fn surround(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let start = Instant::now();
@@ -85,6 +85,10 @@ pub async fn surround(
     request.extensions_mut().insert(ids.clone());
     let state = State::of(request.request());
     let method = request.method().clone();
+    // What can be read can be asked for its head alone; the connection remembers to leave the body out.
+    if method == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
 
     // The request itself must not be held here: routing needs it for itself alone.
     let limit = state
@@ -108,7 +112,7 @@ pub async fn surround(
     if let Ok(value) = HeaderValue::from_str(&ids.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    finish(state.as_ref(), &ids, start, &Outcome::of(&response));
+    finish(state.as_ref(), &ids, start, &Outcome::of(method, &response));
     Ok(response)
 }
 
@@ -150,10 +154,10 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(response: &ServiceResponse<BoxBody>) -> Self {
+    fn of(method: Method, response: &ServiceResponse<BoxBody>) -> Self {
         let request = response.request();
         Self {
-            method: request.method().clone(),
+            method,
             route: request
                 .match_pattern()
                 .unwrap_or_else(|| "unmatched".to_owned()),

@@ -86,6 +86,12 @@ macro_rules! text_types {
                 string_schema($pattern, $minimum, $maximum, $example)
             }
         }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> { <Self as Field>::schema() }
+        }
+
+        impl utoipa::ToSchema for $name {}
     )*
 
         #[cfg(test)]

@@ -47,6 +47,12 @@ impl Database {
         self
     }
 
+    /// The same database, unseen by the probe: for what runs beside the requests.
+    pub fn without_probe(mut self) -> Self {
+        self.probe = None;
+        self
+    }
+
     /// Which of the two it is.
     pub fn backend(&self) -> DbBackend {
         self.pools.reader.get_database_backend()

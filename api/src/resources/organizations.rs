@@ -454,7 +454,7 @@ async fn read_organization(
 }
 
 /// Read one organization by its slug.
-#[utoipa::path(tag = "organizations", params(("slug" = String, Path, description = "The organization's slug")), responses((status = 200, body = Organization)))]
+#[utoipa::path(tag = "organizations", params(("slug" = inline(Slug), Path, description = "The organization's slug")), responses((status = 200, body = Organization)))]
 #[get("/organizations/by-slug/{slug}")]
 async fn read_organization_by_slug(
     caller: Caller,

@@ -72,7 +72,7 @@ async fn openapi(state: web::Data<State>) -> HttpResponse {
 }
 
 /// What a kind of problem means and what to do about it.
-#[utoipa::path(tag = "system", params(("slug" = String, Path, description = "The last part of the problem's type")), responses((status = 200, body = String, content_type = "text/html")))]
+#[utoipa::path(tag = "system", params(("slug" = inline(Kind), Path, description = "The last part of the problem's type")), responses((status = 200, body = String, content_type = "text/html")))]
 #[get("/problems/{slug}")]
 async fn problem_page(slug: web::Path<String>) -> Result<HttpResponse, Problem> {
     let kind = Kind::ALL
