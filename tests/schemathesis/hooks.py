@@ -1,17 +1,34 @@
-"""Keeps the caller alive.
+"""Makes the generated requests reach what they are meant to test.
 
-Schemathesis learns ids from answers, and the caller is in them: it would sooner or later delete the very user or the
-very API key that it works with, and from then on see nothing but 401. Changes of these few rows are sent to an id that
-nobody has instead, which is a case like any other (404); reading them, and changing every other row, goes through.
+What schemathesis makes up is of the right form but names nothing: ids that nobody has, cursors that no list gave,
+versions that no row is at, and the same unique values again and again. Such requests end at the first look-up, and what
+lies behind it is not tested. Here a share of them gets real ids, cursors and versions. What was made wrong on purpose
+stays as it is, and so do the ids of the stateful phase, which come from answers.
+
+It also keeps the caller alive: its own user and key are in the answers, and schemathesis would sooner or later delete
+them, and from then on see nothing but 401. Changes of these rows go to an id that nobody has (404) instead.
 """
 
 import os
+import random
 import re
 import uuid
 
+import requests
 import schemathesis
+from schemathesis.core.parameters import ParameterLocation
 
+URL = os.environ["ROLLBOOK_URL"]
 NOT_IN_UUID = re.compile(r"urn:uuid:|[^0-9a-f]")
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+CHANGES = ("PATCH", "PUT", "POST", "DELETE")
+# Values of the document's examples that only one row can have.
+UNIQUE = {"slug": "example-ltd", "username": "ada", "email": "ada@example.com"}
+
+# The same choices in each run, as far as the answers are the same.
+chance = random.Random(20260101)
+session = requests.Session()
+session.headers["Authorization"] = f"Bearer {os.environ['ROLLBOOK_CALLER_KEY']}"
 
 
 def canonical(value):
@@ -22,10 +39,139 @@ def canonical(value):
 CALLER = {canonical(value) for value in os.environ["ROLLBOOK_CALLER_IDS"].split()}
 
 
-@schemathesis.hook
-def before_call(context, case, kwargs):
-    if case.method.upper() not in ("PATCH", "PUT", "POST", "DELETE"):
-        return
+def is_id(value):
+    return isinstance(value, str) and UUID.fullmatch(value) is not None
+
+
+class Rows:
+    """Rows of a collection that were there a moment ago, in which changes are worth trying."""
+
+    LOOK_AGAIN_AFTER = 10
+
+    def __init__(self, collection):
+        self.collection = collection
+        self.known = []
+        self.drawn = 0
+
+    def draw(self):
+        if not self.known or self.drawn % self.LOOK_AGAIN_AFTER == 0:
+            self.known = self.fetch()
+        self.drawn += 1
+        return chance.choice(self.known) if self.known else None
+
+    def fetch(self):
+        # Nearly all that could be done to the owner of an organization with one owner is a conflict.
+        roles = {"role": "member"} if self.collection == "memberships" and chance.random() < 0.8 else {}
+        answer = session.get(f"{URL}/v1/{self.collection}", params={"limit": 20, **roles}, timeout=35)
+        answer.raise_for_status()
+        return [row for row in answer.json()["data"] if canonical(row["id"]) not in CALLER]
+
+    def forget(self, row_id):
+        self.known = [row for row in self.known if row["id"] != row_id]
+
+
+collections = {name: Rows(name) for name in ("organizations", "users", "memberships", "api-keys", "events")}
+cursors = {}
+
+
+def new_user():
+    answer = session.post(f"{URL}/v1/users", json={"email": f"{uuid.uuid4()}@example.com"}, timeout=35)
+    answer.raise_for_status()
+    return answer.json()["id"]
+
+
+def is_negative(case, location):
+    return case.meta is not None and case.meta.is_negative_at(location)
+
+
+def is_stateful(case):
+    return case.meta is not None and case.meta.phase.name == "stateful"
+
+
+def spare_the_caller(case):
     for name, value in (case.path_parameters or {}).items():
         if canonical(value) in CALLER:
             case.path_parameters[name] = str(uuid.uuid4())
+
+
+def name_real_rows_in_the_path(case):
+    """Three times of four; the fourth keeps to names that nothing has."""
+    if is_negative(case, ParameterLocation.PATH) or is_stateful(case) or chance.random() < 0.25:
+        return
+    known = collections[case.operation.path.split("/")[2]]
+    for name, value in (case.path_parameters or {}).items():
+        row = known.draw() if is_id(value) or name == "slug" else None
+        if row is not None:
+            case.path_parameters[name] = row[name]
+            if case.method.upper() == "DELETE":
+                known.forget(row["id"])
+
+
+def name_real_rows_in_the_body(case):
+    """The organization and the person of a new membership or key, where ids of the right form were sent."""
+    if not isinstance(case.body, dict) or case.method != "POST" or chance.random() < 0.1:
+        return
+    if is_id(case.body.get("organization_id")) and not is_stateful(case):
+        row = collections["organizations"].draw()
+        if row is not None:
+            case.body["organization_id"] = row["id"]
+    if is_id(case.body.get("user_id")):
+        case.body["user_id"] = new_user()
+
+
+def make_unique(case):
+    if isinstance(case.body, dict):
+        for name, taken in UNIQUE.items():
+            if case.body.get(name) == taken:
+                case.body[name] = f"x{uuid.uuid4()}{taken}"
+    key = (case.headers or {}).get("Idempotency-Key")
+    if key is not None and not is_negative(case, ParameterLocation.HEADER):
+        # A key belongs to one request: with another body it is refused, as it should be.
+        case.headers["Idempotency-Key"] = str(uuid.uuid4())
+
+
+def name_the_real_version(case):
+    """Three times of four. Always where the header is empty: that is what the coverage phase takes for a good value of
+    these two, and it would be refused for it before anything else in the request is looked at."""
+    negative = is_negative(case, ParameterLocation.HEADER)
+    for name in ("If-Match", "If-None-Match"):
+        value = (case.headers or {}).get(name)
+        if value is None or (value and (negative or chance.random() < 0.25)):
+            continue
+        answer = session.get(f"{URL}{case.formatted_path}", timeout=35)
+        case.headers[name] = answer.headers.get("ETag", "*")
+
+
+def name_a_real_cursor(case):
+    """A cursor is any text to the schema, but only one that the list gave is taken."""
+    if not isinstance((case.query or {}).get("cursor"), str):
+        return
+    order = {"order": case.query["order"]} if case.query.get("order") in ("asc", "desc") else {}
+    cursor = real_cursor(f"{URL}{case.formatted_path}", order)
+    if cursor is None:
+        del case.query["cursor"]
+    else:
+        case.query["cursor"] = cursor
+
+
+def real_cursor(url, order):
+    """Once given, it stays good: it names a place in the list, whether or not the row is still there."""
+    key = (url, *order.values())
+    if cursors.get(key) is None:
+        answer = session.get(url, params={"limit": 1, **order}, timeout=35)
+        answer.raise_for_status()
+        cursors[key] = answer.json()["next_cursor"]
+    return cursors[key]
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if not case.operation.path.startswith("/v1/"):
+        return
+    name_real_rows_in_the_path(case)
+    name_real_rows_in_the_body(case)
+    make_unique(case)
+    if case.method.upper() in CHANGES:
+        spare_the_caller(case)
+    name_the_real_version(case)
+    name_a_real_cursor(case)

@@ -93,6 +93,16 @@ impl Caller {
 }
 
 impl Answer {
+    /// The answer to a request that was sent otherwise; `request` is how it is shown.
+    pub(crate) fn new(request: String, status: u16, headers: HeaderMap, text: String) -> Self {
+        Self {
+            status,
+            headers,
+            text,
+            request,
+        }
+    }
+
     /// Sends the request and reads the answer to its end.
     pub async fn read(request: reqwest::RequestBuilder) -> Self {
         let (client, request) = request.build_split();
@@ -112,6 +122,26 @@ impl Answer {
             headers,
             text,
             request: shown,
+        }
+    }
+
+    /// An answer as it came over the wire, to a request that no client would send.
+    pub fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        let header = |line: &str| {
+            let (name, value) = line.split_once(':').expect("a header");
+            let name: reqwest::header::HeaderName = name.parse().expect("a header's name");
+            (name, value.trim().parse().expect("a header's value"))
+        };
+        Self {
+            status: status
+                .and_then(|status| status.parse().ok())
+                .expect("a status"),
+            headers: lines.map(header).collect(),
+            text: body.to_owned(),
+            request: "a request by hand".to_owned(),
         }
     }
 

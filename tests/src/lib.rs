@@ -2,9 +2,19 @@
 
 pub mod app;
 pub mod caller;
+pub mod content;
 pub mod database;
+pub mod mutations;
 pub mod probe;
+pub mod snapshot;
+pub mod stage;
+pub mod wire;
 
 pub use app::{TestApp, id_of};
 pub use caller::{Answer, Caller};
+pub use content::content;
 pub use database::{Backend, TestDatabase};
+pub use mutations::{Mutation, Request};
+pub use snapshot::Snapshot;
+pub use stage::{Stage, unique};
+pub use wire::RawRequest;

@@ -14,6 +14,7 @@ struct Inner {
     watching: bool,
     steps: Vec<String>,
     fail_at: Option<usize>,
+    recovers: bool,
 }
 
 impl TestProbe {
@@ -32,6 +33,12 @@ impl TestProbe {
             fail_at: Some(step),
             ..Inner::default()
         };
+    }
+
+    /// The same, but only that one step fails: an error that is overlooked would let the rest go through.
+    pub fn watch_and_fail_once_at(&self, step: usize) {
+        self.watch_and_fail_at(step);
+        self.0.lock().unwrap().recovers = true;
     }
 
     /// Stops; the steps that were taken: `BEGIN`, a statement's SQL, `COMMIT`.
@@ -53,9 +60,9 @@ impl Probe for TestProbe {
             Step::Commit => "COMMIT".to_owned(),
         });
         match inner.fail_at {
-            Some(first) if index >= first => Err(DbErr::Exec(RuntimeErr::Internal(format!(
-                "injected at step {index}"
-            )))),
+            Some(first) if index == first || (index > first && !inner.recovers) => Err(
+                DbErr::Exec(RuntimeErr::Internal(format!("injected at step {index}"))),
+            ),
             _ => Ok(()),
         }
     }

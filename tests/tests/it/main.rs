@@ -1,9 +1,13 @@
 //! Rollbook's promise, tested on both backends.
 
 mod cast;
+mod conditional;
+mod contract;
 mod escalation;
+mod failures;
 mod folding;
 mod immutability;
+mod input;
 mod migrations;
 mod operator;
 mod organizations;
@@ -11,4 +15,6 @@ mod restriction;
 mod rights;
 mod scopes;
 mod search;
+mod standing;
+mod tenancy;
 mod triggers;

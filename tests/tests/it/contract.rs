@@ -1,0 +1,6 @@
+//! What the REST contract promises of every operation alike.
+
+mod credentials;
+mod document;
+mod errors;
+mod events;

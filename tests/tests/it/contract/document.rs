@@ -1,0 +1,138 @@
+//! What the OpenAPI document says, and that the tests know all of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use rstest::rstest;
+use serde_json::Value;
+use tests::{Backend, Stage, mutations};
+
+/// Every operation of the document: its method, its path and what is said of it.
+pub fn operations(document: &Value) -> Vec<(reqwest::Method, String, Value)> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let method = method.to_uppercase().parse().expect("a method");
+            operations.push((method, path.clone(), operation.clone()));
+        }
+    }
+    assert!(
+        operations.len() > 25,
+        "the document has all of its operations"
+    );
+    operations
+}
+
+#[test]
+fn every_mutating_route_has_a_case() {
+    let table = mutations::all();
+    let cases: BTreeSet<_> = table
+        .iter()
+        .map(|mutation| (mutation.method.to_string(), mutation.route.to_owned()))
+        .collect();
+    let document = api::app::openapi().expect("the document");
+    let routes: BTreeSet<_> = operations(&document)
+        .into_iter()
+        .filter(|(method, ..)| !method.is_safe())
+        .map(|(method, path, _)| (method.to_string(), path))
+        .collect();
+    let missing: Vec<_> = routes.difference(&cases).collect();
+    assert!(
+        missing.is_empty(),
+        "no case in tests/src/mutations for {missing:?}"
+    );
+    let gone: Vec<_> = cases.difference(&routes).collect();
+    assert!(
+        gone.is_empty(),
+        "cases in tests/src/mutations for routes that do not exist: {gone:?}"
+    );
+}
+
+#[test]
+fn the_committed_document_is_the_one_that_the_code_makes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let committed = fs::read_to_string(path).expect("docs/openapi.json; run `make docs`");
+    let made = api::app::openapi().expect("the document");
+    let made = serde_json::to_string_pretty(&made).expect("its text");
+    assert!(
+        committed.trim_end() == made,
+        "docs/openapi.json is not what the code makes; run `make docs`"
+    );
+}
+
+#[test]
+fn every_operation_shows_an_example_of_all_that_is_sent_and_answered() {
+    let document = api::app::openapi().expect("the document");
+    let mut without = Vec::new();
+    for (method, path, operation) in operations(&document) {
+        let mut look = |what: String, content: &Value| {
+            for (media_type, media) in content.as_object().into_iter().flatten() {
+                if !shows_an_example(media) {
+                    without.push(format!("{method} {path}: {what} as {media_type}"));
+                }
+            }
+        };
+        look("the body".to_owned(), &operation["requestBody"]["content"]);
+        let responses = operation["responses"].as_object().expect("responses");
+        assert!(
+            responses.keys().any(|status| status.starts_with('2')),
+            "{method} {path} succeeds somehow"
+        );
+        for (status, response) in responses {
+            let response = resolved(&document, response);
+            look(status.clone(), &response["content"]);
+        }
+    }
+    assert!(without.is_empty(), "without an example: {without:#?}");
+}
+
+fn shows_an_example(media: &Value) -> bool {
+    let examples = media["examples"].as_object();
+    media
+        .get("example")
+        .is_some_and(|example| !example.is_null())
+        || examples.is_some_and(|examples| !examples.is_empty())
+}
+
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document
+            .pointer(reference.trim_start_matches('#'))
+            .unwrap_or_else(|| panic!("{reference} leads nowhere")),
+        None => value,
+    }
+}
+
+/// A reader who sends the example of a body is not told that it is malformed.
+#[rstest]
+#[tokio::test]
+async fn the_examples_of_bodies_are_taken(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let stage = Stage::set(backend).await;
+    let document = api::app::openapi().expect("the document");
+    for mutation in mutations::all() {
+        let operation = &document["paths"][mutation.route][mutation.method.as_str().to_lowercase()];
+        for (media_type, media) in operation["requestBody"]["content"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            let request = mutation.prepare(&stage).await;
+            let answer = stage
+                .app
+                .system_admin
+                .request(mutation.method.clone(), &request.path)
+                .header("Content-Type", media_type)
+                .body(media["example"].to_string());
+            let answer = tests::Answer::read(answer).await;
+            assert!(
+                ![400, 415, 422].contains(&answer.status) && answer.status < 500,
+                "the example of {} {} as {media_type}: {answer:?}",
+                mutation.method,
+                mutation.route
+            );
+        }
+    }
+}
