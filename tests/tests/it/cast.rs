@@ -114,3 +114,10 @@ pub fn ids_of(page: &Value) -> Vec<Uuid> {
         .unwrap_or_else(|| panic!("a page in {page}"));
     rows.iter().map(id_of).collect()
 }
+
+/// The types of the events of one thing, oldest first.
+pub async fn types_of(app: &TestApp, aggregate: Uuid) -> Vec<String> {
+    let events = app.events_of(aggregate).await;
+    let types = events.iter().map(|event| event["event_type"].as_str());
+    types.map(|name| name.unwrap().to_owned()).collect()
+}
