@@ -415,6 +415,7 @@ impl Caller {
         if row.role.is_none() && !self.reads_everything() {
             return Err(Problem::not_found());
         }
+        self.concerns(organization_id);
         Ok(Access {
             system_admin: self.is_system_admin(),
             role: row.role,

@@ -321,10 +321,12 @@ async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
     let select = visible(caller)
         .filter(Column::Id.eq(id))
         .filter(Column::Status.ne(ApiKeyStatus::Revoked));
-    select
+    let row = select
         .one(&caller.database().reader())
         .await?
-        .ok_or_else(Problem::not_found)
+        .ok_or_else(Problem::not_found)?;
+    caller.concerns(row.organization_id);
+    Ok(row)
 }
 
 /// List your API keys and, with the right, those of your organizations, oldest first.
@@ -343,6 +345,7 @@ async fn list_api_keys(
         limit,
         cursor,
     }) = query;
+    caller.concerns(organization_id);
     let mut select = visible(&caller).filter(reached(&caller));
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),

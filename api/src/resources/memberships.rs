@@ -291,10 +291,12 @@ async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
     let select = visible(caller)
         .filter(Column::Id.eq(id))
         .filter(Column::Status.ne(MembershipStatus::Removed));
-    select
+    let row = select
         .one(&caller.database().reader())
         .await?
-        .ok_or_else(Problem::not_found)
+        .ok_or_else(Problem::not_found)?;
+    caller.concerns(row.organization_id);
+    Ok(row)
 }
 
 /// List the memberships of the organizations that you may read, and your own, oldest first.
@@ -313,6 +315,7 @@ async fn list_memberships(
         limit,
         cursor,
     }) = query;
+    caller.concerns(organization_id);
     let mut select = visible(&caller);
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),

@@ -386,6 +386,7 @@ async fn list_users(
         limit,
         cursor,
     }) = query;
+    caller.concerns(organization_id);
     let mut select = visible(&caller).filter(reached(&caller));
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
