@@ -3,7 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use chrono::{DateTime, Utc};
 use entity::memberships::{Column, Entity, Model};
-use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, UserStatus};
+use entity::sea_orm_active_enums::{
+    MembershipRole, MembershipStatus, OrganizationStatus, UserStatus,
+};
 use entity::{organizations, users};
 use sea_orm::sea_query::{LockType, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
@@ -371,13 +373,12 @@ pub(super) async fn lock_organization(
     work: &mut UnitOfWork<'_>,
     id: Uuid,
     lock: LockType,
-) -> Result<(), Problem> {
-    use entity::sea_orm_active_enums::OrganizationStatus;
+) -> Result<OrganizationStatus, Problem> {
     let select = organizations::Entity::find_by_id(id)
         .filter(organizations::Column::Status.ne(OrganizationStatus::Deleted))
         .lock(lock);
     match work.one(select).await? {
-        Some(_) => Ok(()),
+        Some(organization) => Ok(organization.status),
         None => Err(Problem::not_found()),
     }
 }
@@ -496,7 +497,11 @@ async fn update_membership(
     let access = Rights::of(&caller, &seen, &edit).await?;
     caller
         .write(async |work| {
-            lock_organization(work, seen.organization_id, LockType::NoKeyUpdate).await?;
+            let organization =
+                lock_organization(work, seen.organization_id, LockType::NoKeyUpdate).await?;
+            if matches!(access, Rights::Own) && organization != OrganizationStatus::Active {
+                return Err(Problem::state_conflict("The organization is suspended."));
+            }
             let mut lost_owner = None;
             let membership = work
                 .update::<Entity>(id.0, |row| {

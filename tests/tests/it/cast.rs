@@ -68,10 +68,15 @@ impl Cast {
 
     /// A key of the organization's own, made by its owner; its path.
     pub async fn key_of_organization(&self) -> String {
+        self.key_of_organization_by(&self.owner).await
+    }
+
+    /// A key of the organization's own; its path.
+    pub async fn key_of_organization_by(&self, maker: &Caller) -> String {
         let key = json!({
             "name": "ours", "organization_id": self.organization, "key_type": "organization", "scopes": ["*"],
         });
-        path_of(&self.owner.post("/v1/api-keys", key).await)
+        path_of(&maker.post("/v1/api-keys", key).await)
     }
 
     /// The path of this person's membership in the organization.
@@ -108,4 +113,11 @@ pub fn ids_of(page: &Value) -> Vec<Uuid> {
         .as_array()
         .unwrap_or_else(|| panic!("a page in {page}"));
     rows.iter().map(id_of).collect()
+}
+
+/// The types of the events of one thing, oldest first.
+pub async fn types_of(app: &TestApp, aggregate: Uuid) -> Vec<String> {
+    let events = app.events_of(aggregate).await;
+    let types = events.iter().map(|event| event["event_type"].as_str());
+    types.map(|name| name.unwrap().to_owned()).collect()
 }
