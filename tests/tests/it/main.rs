@@ -20,4 +20,5 @@ mod restriction;
 mod rights;
 mod scopes;
 mod search;
+mod server_pages;
 mod triggers;
