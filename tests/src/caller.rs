@@ -43,6 +43,17 @@ impl Caller {
         self.user_id.expect("a caller with a known user")
     }
 
+    /// The user's id, where it is known.
+    pub fn known_user_id(&self) -> Option<Uuid> {
+        self.user_id
+    }
+
+    /// The same caller, of whom it is known who it is.
+    pub fn of(mut self, user_id: Uuid) -> Self {
+        self.user_id = Some(user_id);
+        self
+    }
+
     /// The text of the key.
     pub fn key(&self) -> &str {
         self.key.as_deref().expect("a caller with a key")

@@ -550,6 +550,12 @@ impl EditApiKey {
         let revived =
             row.status == ApiKeyStatus::Inactive && self.status.value() == Some(&KeySwitch::Active);
         if wider || later || revived {
+            // It acts as its person, who may be more than the one who keeps it.
+            if row.user_id != caller.user_id() && !caller.is_system_admin() {
+                return Err(Problem::forbidden(
+                    "Someone else's key can be cut down; only its person gives it more, or brings it back.",
+                ));
+            }
             require_within(caller, &scopes, end, row.organization_id)?;
         }
         Ok(())

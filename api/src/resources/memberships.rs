@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::organizations::Switch;
 use crate::core::answer::Answer;
-use crate::core::authorization::{Access, Action, Collection, Permissions, Scope};
+use crate::core::authorization::{Access, Action, Collection, Permissions, Scope, rank};
 use crate::core::body::Body;
 use crate::core::caller::Caller;
 use crate::core::clock;
@@ -557,7 +557,11 @@ enum Rights {
     /// It is the caller's own: accept it or end it.
     Own,
     /// By a role in the organization, a scope beyond it, or as a system admin.
-    Organization { access: Access, accepts: bool },
+    Organization {
+        access: Access,
+        accepts: bool,
+        own: bool,
+    },
 }
 
 impl Rights {
@@ -582,6 +586,7 @@ impl Rights {
         Ok(Self::Organization {
             access,
             accepts: caller.is_system_admin(),
+            own: seen.user_id == caller.user_id(),
         })
     }
 
@@ -591,7 +596,11 @@ impl Rights {
             Self::Own => Err(Problem::state_conflict(
                 "There is no invitation to accept any more.",
             )),
-            Self::Organization { access, accepts } => {
+            Self::Organization {
+                access,
+                accepts,
+                own,
+            } => {
                 let accepting = row.status == MembershipStatus::Pending
                     && edit.status.value() == Some(&Switch::Active);
                 if accepting && !accepts {
@@ -602,6 +611,10 @@ impl Rights {
                 require_grantable(access, row.role)?;
                 if let Some(role) = edit.role.value() {
                     require_grantable(access, *role)?;
+                    // By the role in the locked row: it may have been taken a moment ago.
+                    if *own && !accepts && rank(*role) > rank(row.role) {
+                        return Err(Problem::forbidden("Nobody raises their own role."));
+                    }
                 }
                 if edit.permissions.is_set() {
                     access.require_role(MembershipRole::Admin)?;

@@ -2,12 +2,15 @@
 
 mod cast;
 mod conditional;
+mod contention;
 mod contract;
 mod conventions;
 mod crash;
+mod escalation;
 mod failures;
 mod faults;
 mod folding;
+mod idempotency;
 mod immutability;
 mod input;
 mod logs;
@@ -16,9 +19,11 @@ mod migrations;
 mod operator;
 mod organizations;
 mod paging;
+mod random_walk;
 mod restriction;
 mod rights;
 mod scopes;
 mod search;
 mod server_pages;
+mod statements;
 mod triggers;
