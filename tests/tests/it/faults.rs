@@ -71,8 +71,7 @@ async fn readiness(server: &ServerProcess) -> (u16, u16) {
     (nobody.get("/healthz").await.status, ready.status)
 }
 
-#[rstest]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_database_the_server_says_so_and_recovers_by_itself() {
     let database = TestDatabase::migrated(Backend::Postgres).await;
     let admin = bootstrap(&database);
@@ -114,8 +113,7 @@ async fn without_its_database_the_server_says_so_and_recovers_by_itself() {
     }
 }
 
-#[rstest]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_cut_in_the_middle_of_work_fail_whole() {
     let database = TestDatabase::migrated(Backend::Postgres).await;
     let admin = bootstrap(&database);
@@ -159,8 +157,7 @@ async fn waiting(connection: &DatabaseConnection) -> usize {
     tests::database::text_rows(connection, sql).await.len()
 }
 
-#[rstest]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_falls_silent_lets_no_request_hang() {
     let database = TestDatabase::migrated(Backend::Postgres).await;
     let admin = bootstrap(&database);
@@ -183,7 +180,6 @@ async fn a_database_that_falls_silent_lets_no_request_hang() {
     eventually("recovery", async || caller.get(&path).await.status == 200).await;
 }
 
-#[rstest]
 #[tokio::test]
 async fn more_requests_than_connections_are_told_to_come_again() {
     let database = TestDatabase::migrated(Backend::Postgres).await;
@@ -219,7 +215,6 @@ async fn more_requests_than_connections_are_told_to_come_again() {
     assert_eq!(readiness(&server).await, (200, 200));
 }
 
-#[rstest]
 #[tokio::test]
 async fn a_writer_that_another_program_keeps_waiting_is_told_to_come_again() {
     let database = TestDatabase::migrated(Backend::Sqlite).await;

@@ -26,6 +26,7 @@ mod rights;
 mod scopes;
 mod search;
 mod standing;
+mod server_pages;
 mod statements;
 mod tenancy;
 mod triggers;
