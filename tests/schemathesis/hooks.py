@@ -3,7 +3,10 @@
 What schemathesis makes up is of the right form but names nothing: ids that nobody has, cursors that no list gave,
 versions that no row is at, and the same unique values again and again. Such requests end at the first look-up, and what
 lies behind it is not tested. Here a share of them gets real ids, cursors and versions. What was made wrong on purpose
-stays as it is, and so do the ids of the stateful phase, which come from answers.
+stays as it is.
+
+The stateful phase has real ids, from answers. It repeats scenarios and gives up, without a word, as soon as one goes
+another way than before; so nothing is left to chance there, and values that must be unique are so each time.
 
 It also keeps the caller alive: its own user and key are in the answers, and schemathesis would sooner or later delete
 them, and from then on see nothing but 401. Changes of these rows go to an id that nobody has (404) instead.
@@ -22,8 +25,12 @@ URL = os.environ["ROLLBOOK_URL"]
 NOT_IN_UUID = re.compile(r"urn:uuid:|[^0-9a-f]")
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 CHANGES = ("PATCH", "PUT", "POST", "DELETE")
-# Values of the document's examples that only one row can have.
-UNIQUE = {"slug": "example-ltd", "username": "ada", "email": "ada@example.com"}
+# Values that only one row can have: that of the document's examples, and how to make another one.
+UNIQUE = {
+    "slug": ("example-ltd", lambda: str(uuid.uuid4())),
+    "username": ("ada", lambda: str(uuid.uuid4())),
+    "email": ("ada@example.com", lambda: f"{uuid.uuid4()}@example.com"),
+}
 
 # The same choices in each run, as far as the answers are the same.
 chance = random.Random(20260101)
@@ -72,6 +79,12 @@ class Rows:
 
 collections = {name: Rows(name) for name in ("organizations", "users", "memberships", "api-keys", "events")}
 cursors = {}
+# The ids and slugs in the answers.
+answered = set()
+
+
+def exists(collection, row_id):
+    return session.get(f"{URL}/v1/{collection}/{row_id}", timeout=35).status_code == 200
 
 
 def new_user():
@@ -95,12 +108,14 @@ def spare_the_caller(case):
 
 
 def name_real_rows_in_the_path(case):
-    """Three times of four; the fourth keeps to names that nothing has."""
-    if is_negative(case, ParameterLocation.PATH) or is_stateful(case) or chance.random() < 0.25:
+    """Three times of four; the fourth keeps to names that nothing has. The stateful phase keeps to names from answers,
+    those of rows that are gone included."""
+    if is_negative(case, ParameterLocation.PATH) or (not is_stateful(case) and chance.random() < 0.25):
         return
     known = collections[case.operation.path.split("/")[2]]
     for name, value in (case.path_parameters or {}).items():
-        row = known.draw() if is_id(value) or name == "slug" else None
+        is_name = is_id(value) or name == "slug"
+        row = known.draw() if is_name and not (is_stateful(case) and value in answered) else None
         if row is not None:
             case.path_parameters[name] = row[name]
             if case.method.upper() == "DELETE":
@@ -109,21 +124,28 @@ def name_real_rows_in_the_path(case):
 
 def name_real_rows_in_the_body(case):
     """The organization and the person of a new membership or key, where ids of the right form were sent."""
-    if not isinstance(case.body, dict) or case.method != "POST" or chance.random() < 0.1:
+    if not isinstance(case.body, dict) or case.method != "POST":
         return
-    if is_id(case.body.get("organization_id")) and not is_stateful(case):
-        row = collections["organizations"].draw()
-        if row is not None:
-            case.body["organization_id"] = row["id"]
+    organization_id = case.body.get("organization_id")
+    if is_stateful(case):
+        names_nothing = is_id(organization_id) and not exists("organizations", organization_id)
+    elif chance.random() < 0.1:
+        return
+    else:
+        names_nothing = is_id(organization_id)
+    row = collections["organizations"].draw() if names_nothing else None
+    if row is not None:
+        case.body["organization_id"] = row["id"]
     if is_id(case.body.get("user_id")):
         case.body["user_id"] = new_user()
 
 
 def make_unique(case):
     if isinstance(case.body, dict):
-        for name, taken in UNIQUE.items():
-            if case.body.get(name) == taken:
-                case.body[name] = f"x{uuid.uuid4()}{taken}"
+        for name, (taken, fresh) in UNIQUE.items():
+            value = case.body.get(name)
+            if value == taken or (isinstance(value, str) and is_stateful(case)):
+                case.body[name] = fresh()
     key = (case.headers or {}).get("Idempotency-Key")
     if key is not None and not is_negative(case, ParameterLocation.HEADER):
         # A key belongs to one request: with another body it is refused, as it should be.
@@ -136,10 +158,17 @@ def name_the_real_version(case):
     negative = is_negative(case, ParameterLocation.HEADER)
     for name in ("If-Match", "If-None-Match"):
         value = (case.headers or {}).get(name)
-        if value is None or (value and (negative or chance.random() < 0.25)):
+        if value is None or (value and (negative or is_stateful(case) or chance.random() < 0.25)):
             continue
         answer = session.get(f"{URL}{case.formatted_path}", timeout=35)
         case.headers[name] = answer.headers.get("ETag", "*")
+
+
+def list_without_filters(case):
+    """In the stateful phase a list is where ids come from, and what it is filtered by there would leave it empty."""
+    is_list = case.method.upper() == "GET" and "{" not in case.operation.path
+    if is_list and is_stateful(case) and not is_negative(case, ParameterLocation.QUERY):
+        case.query = {name: value for name, value in (case.query or {}).items() if name in ("limit", "order")}
 
 
 def name_a_real_cursor(case):
@@ -165,6 +194,11 @@ def real_cursor(url, order):
 
 
 @schemathesis.hook
+def after_call(context, case, response):
+    answered.update(re.findall(r'"(?:id|slug)":"([^"]+)"', response.text))
+
+
+@schemathesis.hook
 def before_call(context, case, kwargs):
     if not case.operation.path.startswith("/v1/"):
         return
@@ -174,4 +208,5 @@ def before_call(context, case, kwargs):
     if case.method.upper() in CHANGES:
         spare_the_caller(case)
     name_the_real_version(case)
+    list_without_filters(case)
     name_a_real_cursor(case)

@@ -43,6 +43,17 @@ impl Caller {
         self.user_id.expect("a caller with a known user")
     }
 
+    /// The user's id, where it is known.
+    pub fn known_user_id(&self) -> Option<Uuid> {
+        self.user_id
+    }
+
+    /// The same caller, of whom it is known who it is.
+    pub fn of(mut self, user_id: Uuid) -> Self {
+        self.user_id = Some(user_id);
+        self
+    }
+
     /// The text of the key.
     pub fn key(&self) -> &str {
         self.key.as_deref().expect("a caller with a key")
@@ -105,24 +116,20 @@ impl Answer {
 
     /// Sends the request and reads the answer to its end.
     pub async fn read(request: reqwest::RequestBuilder) -> Self {
+        Self::try_read(request)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Sends the request and reads the answer to its end, if there is one.
+    pub async fn try_read(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
         let (client, request) = request.build_split();
         let request = request.expect("a request that can be sent");
         let shown = format!("{} {}", request.method(), request.url());
-        let response = client
-            .execute(request)
-            .await
-            .unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let response = client.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response
-            .text()
-            .await
-            .unwrap_or_else(|error| panic!("{shown}: {error}"));
-        Self {
-            status,
-            headers,
-            text,
-            request: shown,
-        }
+        let text = response.text().await?;
+        Ok(Self::new(shown, status, headers, text))
     }
 
     /// An answer as it came over the wire, to a request that no client would send.

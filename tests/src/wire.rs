@@ -77,6 +77,17 @@ impl Exchange {
         drop(self.stream.write_all(bytes).await);
     }
 
+    /// Reads one line of what the server says before its answer.
+    pub async fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let byte = self.stream.read_u8().await.expect("a line");
+            line.push(byte);
+        }
+        line.truncate(line.len() - 2);
+        String::from_utf8(line).expect("a line of text")
+    }
+
     /// Ends the request before it is whole, and waits until the server is done with it; what it said, if anything.
     pub async fn hang_up(mut self) -> String {
         self.stream.shutdown().await.expect("a connection to end");

@@ -218,7 +218,8 @@ pub struct Access {
     granted: Scopes,
 }
 
-fn rank(role: MembershipRole) -> u8 {
+/// The place of a role among the others, the least first.
+pub fn rank(role: MembershipRole) -> u8 {
     match role {
         MembershipRole::Viewer => 0,
         MembershipRole::Member => 1,
@@ -414,6 +415,7 @@ impl Caller {
         if row.role.is_none() && !self.reads_everything() {
             return Err(Problem::not_found());
         }
+        self.concerns(organization_id);
         Ok(Access {
             system_admin: self.is_system_admin(),
             role: row.role,
@@ -426,11 +428,11 @@ impl Caller {
 fn is_granted(backend: DbBackend, scope: Scope) -> sea_orm::sea_query::SimpleExpr {
     match backend {
         DbBackend::Sqlite => Expr::cust_with_values(
-            "json_extract(memberships.permissions, ?) = 1",
+            r#"(json_extract(memberships.permissions, ?) = 1 OR json_extract(memberships.permissions, '$."*"') = 1)"#,
             [format!("$.\"{scope}\"")],
         ),
         _ => Expr::cust_with_values(
-            "(memberships.permissions -> $1) = 'true'::jsonb",
+            "'true'::jsonb IN (memberships.permissions -> $1, memberships.permissions -> '*')",
             [scope.to_string()],
         ),
     }

@@ -16,7 +16,7 @@ use super::body::{Fingerprint, bad_parameter};
 use super::event::Origin;
 use super::idempotency::IdempotencyKey;
 use super::problem::Problem;
-use super::request::RequestIds;
+use super::request::{self, RequestIds};
 use super::state::State;
 use super::unit_of_work::UnitOfWork;
 use crate::database::Database;
@@ -55,6 +55,13 @@ impl Caller {
     /// The acting person's id.
     pub fn user_id(&self) -> Uuid {
         self.principal.user_id
+    }
+
+    /// Notes the organization that the request is about, if it is about one, for its log line.
+    pub fn concerns(&self, organization_id: impl Into<Option<Uuid>>) {
+        if let Some(id) = organization_id.into() {
+            request::record_organization(&self.request, id);
+        }
     }
 
     /// What all requests share.

@@ -243,6 +243,9 @@ impl Operation {
     fn complete_success(&self, operation: &mut Value, schemas: &Value) {
         for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
             response["headers"] = components::header_references(self.success_headers(status));
+            if status == "201" {
+                response["links"] = self.links();
+            }
             let description = match status.as_str() {
                 "201" => "Created",
                 "204" => "Done; there is nothing to show",
@@ -264,6 +267,18 @@ impl Operation {
                 json!({"description": "`If-None-Match` names its version", "headers": headers});
             operation["responses"]["304"] = unchanged;
         }
+    }
+
+    /// What can be done next with what was created, by its id.
+    fn links(&self) -> Value {
+        let id = json!({"id": "$response.body#/id"});
+        let one = self.id.strip_prefix("create_").unwrap_or_default();
+        let links = ["read", "update", "delete"].map(|verb| {
+            let operation = format!("{verb}_{one}");
+            let link = json!({"operationId": operation, "parameters": id});
+            (operation, link)
+        });
+        Value::Object(links.into_iter().collect())
     }
 
     fn success_headers(&self, status: &str) -> &'static [&'static str] {

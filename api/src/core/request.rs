@@ -1,5 +1,7 @@
 //! What surrounds every request: its ids, its time limit, its log line, its metrics, and the one form of every error.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -59,19 +61,27 @@ struct Actor {
     organization_id: Option<Uuid>,
 }
 
+/// What is learnt of a request on its way, for its log line; it outlives a request that is given up.
+#[derive(Clone, Default)]
+struct Learnt(Rc<Cell<Option<Actor>>>);
+
 /// Notes the caller for the request's log line.
 pub fn record_caller(request: &HttpRequest, principal: &Principal) {
-    let actor = Actor {
-        user_id: principal.user_id,
-        organization_id: principal.organization_id,
-    };
-    request.extensions_mut().insert(actor);
+    if let Some(learnt) = request.extensions().get::<Learnt>() {
+        learnt.0.set(Some(Actor {
+            user_id: principal.user_id,
+            organization_id: principal.organization_id,
+        }));
+    }
 }
 
 /// Notes the organization that a request is about, for its log line.
 pub fn record_organization(request: &HttpRequest, organization_id: Uuid) {
-    if let Some(actor) = request.extensions_mut().get_mut::<Actor>() {
-        actor.organization_id = Some(organization_id);
+    if let Some(learnt) = request.extensions().get::<Learnt>() {
+        learnt.0.set(learnt.0.get().map(|actor| Actor {
+            organization_id: Some(organization_id),
+            ..actor
+        }));
     }
 }
 
@@ -82,13 +92,23 @@ pub async fn surround(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let start = Instant::now();
     let ids = RequestIds::read(request.request());
+    let learnt = Learnt::default();
     request.extensions_mut().insert(ids.clone());
+    request.extensions_mut().insert(learnt.clone());
     let state = State::of(request.request());
     let method = request.method().clone();
     // What can be read can be asked for its head alone; the connection remembers to leave the body out.
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
+
+    let route = request.match_pattern();
+    let outcome = |status| Outcome {
+        method,
+        route: route.unwrap_or_else(|| "unmatched".to_owned()),
+        status,
+        actor: learnt.0.get(),
+    };
 
     // The request itself must not be held here: routing needs it for itself alone.
     let limit = state
@@ -104,7 +124,7 @@ pub async fn surround(
                 state.as_ref(),
                 &ids,
                 start,
-                &Outcome::lost(&method, problem.kind().status()),
+                &outcome(problem.kind().status()),
             );
             return Err(problem.at(&ids.request_id).into());
         }
@@ -112,7 +132,7 @@ pub async fn surround(
     if let Ok(value) = HeaderValue::from_str(&ids.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    finish(state.as_ref(), &ids, start, &Outcome::of(method, &response));
+    finish(state.as_ref(), &ids, start, &outcome(response.status()));
     Ok(response)
 }
 
@@ -151,30 +171,6 @@ struct Outcome {
     route: String,
     status: StatusCode,
     actor: Option<Actor>,
-}
-
-impl Outcome {
-    fn of(method: Method, response: &ServiceResponse<BoxBody>) -> Self {
-        let request = response.request();
-        Self {
-            method,
-            route: request
-                .match_pattern()
-                .unwrap_or_else(|| "unmatched".to_owned()),
-            status: response.status(),
-            actor: request.extensions().get::<Actor>().copied(),
-        }
-    }
-
-    /// A request that was given up, and what it was with it.
-    fn lost(method: &Method, status: StatusCode) -> Self {
-        Self {
-            method: method.clone(),
-            route: "given up".to_owned(),
-            status,
-            actor: None,
-        }
-    }
 }
 
 fn finish(state: Option<&web::Data<State>>, ids: &RequestIds, start: Instant, outcome: &Outcome) {

@@ -321,10 +321,12 @@ async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
     let select = visible(caller)
         .filter(Column::Id.eq(id))
         .filter(Column::Status.ne(ApiKeyStatus::Revoked));
-    select
+    let row = select
         .one(&caller.database().reader())
         .await?
-        .ok_or_else(Problem::not_found)
+        .ok_or_else(Problem::not_found)?;
+    caller.concerns(row.organization_id);
+    Ok(row)
 }
 
 /// List your API keys and, with the right, those of your organizations, oldest first.
@@ -343,6 +345,7 @@ async fn list_api_keys(
         limit,
         cursor,
     }) = query;
+    caller.concerns(organization_id);
     let mut select = visible(&caller).filter(reached(&caller));
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
@@ -547,6 +550,12 @@ impl EditApiKey {
         let revived =
             row.status == ApiKeyStatus::Inactive && self.status.value() == Some(&KeySwitch::Active);
         if wider || later || revived {
+            // It acts as its person, who may be more than the one who keeps it.
+            if row.user_id != caller.user_id() && !caller.is_system_admin() {
+                return Err(Problem::forbidden(
+                    "Someone else's key can be cut down; only its person gives it more, or brings it back.",
+                ));
+            }
             require_within(caller, &scopes, end, row.organization_id)?;
         }
         Ok(())

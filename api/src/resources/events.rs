@@ -171,6 +171,7 @@ async fn list_events(
     query: Query<ListEvents>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    caller.concerns(query.0.organization_id);
     let direction = query.0.order.unwrap_or(Direction::Desc);
     let limit = query.0.limit;
     let order = match direction {
@@ -314,6 +315,7 @@ async fn read_event(caller: Caller, id: Id, request: HttpRequest) -> Result<Http
         .one(&caller.database().reader())
         .await?
         .ok_or_else(Problem::not_found)?;
+    caller.concerns(row.organization_id);
     conditional::read(&request, &Event::from(row))
 }
 

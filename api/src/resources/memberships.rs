@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::organizations::Switch;
 use crate::core::answer::Answer;
-use crate::core::authorization::{Access, Action, Collection, Permissions, Scope};
+use crate::core::authorization::{Access, Action, Collection, Permissions, Scope, rank};
 use crate::core::body::Body;
 use crate::core::caller::Caller;
 use crate::core::clock;
@@ -289,10 +289,12 @@ async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
     let select = visible(caller)
         .filter(Column::Id.eq(id))
         .filter(Column::Status.ne(MembershipStatus::Removed));
-    select
+    let row = select
         .one(&caller.database().reader())
         .await?
-        .ok_or_else(Problem::not_found)
+        .ok_or_else(Problem::not_found)?;
+    caller.concerns(row.organization_id);
+    Ok(row)
 }
 
 /// List the memberships of the organizations that you may read, and your own, oldest first.
@@ -311,6 +313,7 @@ async fn list_memberships(
         limit,
         cursor,
     }) = query;
+    caller.concerns(organization_id);
     let mut select = visible(&caller);
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),
@@ -554,7 +557,11 @@ enum Rights {
     /// It is the caller's own: accept it or end it.
     Own,
     /// By a role in the organization, a scope beyond it, or as a system admin.
-    Organization { access: Access, accepts: bool },
+    Organization {
+        access: Access,
+        accepts: bool,
+        own: bool,
+    },
 }
 
 impl Rights {
@@ -579,6 +586,7 @@ impl Rights {
         Ok(Self::Organization {
             access,
             accepts: caller.is_system_admin(),
+            own: seen.user_id == caller.user_id(),
         })
     }
 
@@ -588,7 +596,11 @@ impl Rights {
             Self::Own => Err(Problem::state_conflict(
                 "There is no invitation to accept any more.",
             )),
-            Self::Organization { access, accepts } => {
+            Self::Organization {
+                access,
+                accepts,
+                own,
+            } => {
                 let accepting = row.status == MembershipStatus::Pending
                     && edit.status.value() == Some(&Switch::Active);
                 if accepting && !accepts {
@@ -599,6 +611,10 @@ impl Rights {
                 require_grantable(access, row.role)?;
                 if let Some(role) = edit.role.value() {
                     require_grantable(access, *role)?;
+                    // By the role in the locked row: it may have been taken a moment ago.
+                    if *own && !accepts && rank(*role) > rank(row.role) {
+                        return Err(Problem::forbidden("Nobody raises their own role."));
+                    }
                 }
                 if edit.permissions.is_set() {
                     access.require_role(MembershipRole::Admin)?;

@@ -434,6 +434,7 @@ async fn create_organization(
     caller
         .write(async |work| {
             let organization = work.create::<Entity>(Verb::Created, row.clone()).await?;
+            caller.concerns(organization.id);
             let owner = members::founder(caller.user_id(), organization.id);
             work.create::<memberships::Entity>(Verb::Created, owner)
                 .await?;
@@ -478,6 +479,7 @@ async fn find(
         .one(&caller.database().reader())
         .await?
         .ok_or_else(Problem::not_found)?;
+    caller.concerns(row.id);
     conditional::read(request, &Organization::from(row))
 }
 

@@ -317,6 +317,13 @@ fn visible(caller: &Caller) -> Select<Entity> {
     let fellow = memberships_in(organizations.contain(memberships::Column::OrganizationId)).filter(
         Expr::col((memberships::Entity, memberships::Column::UserId)).equals((Entity, Column::Id)),
     );
+    // An invitation opens nobody's profile before it is accepted, but for one of whom there is only the address.
+    let joined = memberships::Column::Status.ne(MembershipStatus::Pending);
+    let fellow = fellow.filter(
+        Condition::any()
+            .add(joined)
+            .add(Column::Status.eq(UserStatus::Invited)),
+    );
     let fellow = Expr::exists(fellow.into_query());
     match caller.principal().organization_id {
         Some(_) => Entity::find().filter(fellow),
@@ -379,6 +386,7 @@ async fn list_users(
         limit,
         cursor,
     }) = query;
+    caller.concerns(organization_id);
     let mut select = visible(&caller).filter(reached(&caller));
     select = match status {
         Some(status) => select.filter(Column::Status.eq(status)),

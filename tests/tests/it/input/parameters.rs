@@ -228,7 +228,15 @@ async fn what_is_no_id_names_nothing(
             }
         }
     }
-    for slug in ["", "First", "%FF", "%00", "a%20b", "%F0%9F%98%80", &"x".repeat(5000)] {
+    for slug in [
+        "",
+        "First",
+        "%FF",
+        "%00",
+        "a%20b",
+        "%F0%9F%98%80",
+        &"x".repeat(5000),
+    ] {
         get(&app, &format!("/v1/organizations/by-slug/{slug}"))
             .await
             .is_problem(404, "not-found");

@@ -1,0 +1,494 @@
+//! What is the same everywhere: ids of requests, times, methods, pages about the server itself.
+
+use api::core::problem::Kind;
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tests::{Answer, Backend, RawRequest, TestApp, content, id_of};
+use uuid::Uuid;
+
+async fn with_ids(app: &TestApp, headers: &[(&str, &[u8])]) -> Answer {
+    let path = format!("/v1/organizations/{}", app.first_organization);
+    let mut request = RawRequest::new(&app.url, "PATCH", &path)
+        .key(app.system_admin.key())
+        .header("Content-Type", "application/json");
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    request
+        .send_body(json!({"name": Uuid::now_v7().to_string()}).to_string())
+        .await
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_request_keeps_the_id_that_it_came_with(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let visible: Vec<u8> = (0x21..=0x7e).collect();
+    let long = [b'x'; 128];
+    for id in [&b"a"[..], b"01890A5D", &visible, &long] {
+        let text = std::str::from_utf8(id).unwrap();
+        let answer = with_ids(&app, &[("X-Request-Id", id)]).await;
+        answer.ok();
+        assert_eq!(answer.header("x-request-id"), Some(text));
+        let events = app.events_of(app.first_organization).await;
+        assert_eq!(events.last().unwrap()["correlation_id"], text);
+        let refused = RawRequest::new(&app.url, "GET", "/nowhere").header("X-Request-Id", id);
+        let problem = refused.send().await.is_problem(404, "not-found");
+        assert_eq!(problem["instance"], text);
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_id_that_is_not_visible_ascii_is_replaced(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let long = [b'x'; 129];
+    let mut made = Vec::new();
+    for headers in [
+        &[][..],
+        &[("X-Request-Id", &b""[..])],
+        &[("X-Request-Id", b"two words")],
+        &[("X-Request-Id", b"tab\tstop")],
+        &[("X-Request-Id", b"\xc3\xa9")],
+        &[("X-Request-Id", b"\xff")],
+        &[("X-Request-Id", &long)],
+    ] {
+        let answer = with_ids(&app, headers).await;
+        answer.ok();
+        let id: Uuid = answer.header("x-request-id").unwrap().parse().unwrap();
+        assert_eq!(id.get_version_num(), 7);
+        let events = app.events_of(app.first_organization).await;
+        assert_eq!(events.last().unwrap()["correlation_id"], id.to_string());
+        made.push(id);
+    }
+    made.sort_unstable();
+    made.dedup();
+    assert_eq!(made.len(), 7, "each request has an id of its own");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_correlation_and_a_cause_are_kept_beside_the_request(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let last = async || app.events_of(app.first_organization).await.pop().unwrap();
+    let headers: &[(&str, &[u8])] = &[
+        ("X-Request-Id", b"request"),
+        ("X-Correlation-Id", b"correlation"),
+        ("X-Causation-Id", b"cause"),
+    ];
+    let answer = with_ids(&app, headers).await;
+    assert_eq!(answer.header("x-request-id"), Some("request"));
+    let event = last().await;
+    assert_eq!(event["correlation_id"], "correlation");
+    assert_eq!(event["causation_id"], "cause");
+    let found = "/v1/events?correlation_id=correlation";
+    let found = app.system_admin.get(found).await.ok();
+    assert_eq!(found["data"], json!([event]));
+
+    let headers: &[(&str, &[u8])] = &[
+        ("X-Request-Id", b"request"),
+        ("X-Correlation-Id", b"two words"),
+        ("X-Causation-Id", b"\xff"),
+    ];
+    with_ids(&app, headers).await.ok();
+    assert_eq!(last().await["correlation_id"], "request");
+    assert_eq!(last().await["causation_id"], Value::Null);
+}
+
+/// Every string in the value, with the name that it has.
+fn strings(name: &str, value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) => found.push((name.to_owned(), text.clone())),
+        Value::Array(items) => items.iter().for_each(|item| strings(name, item, found)),
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(name, member)| strings(name, member, found)),
+        _ => {}
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn ids_and_times_have_one_form(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let ada = app.outsider().await;
+    let organization = app.organization(&ada).await;
+    app.member(organization, "member").await;
+    for end in [
+        "2030-01-31T12:00:00+02:00",
+        "2030-01-31t10:00:00.5z",
+        "2030-01-31T10:00:00.1234567Z",
+    ] {
+        app.key_for(ada.user_id(), json!({"expires_at": end})).await;
+    }
+    let (mut ids, mut times) = (0, 0);
+    for list in [
+        "organizations",
+        "users",
+        "memberships",
+        "api-keys",
+        "events",
+    ] {
+        let page = app
+            .system_admin
+            .get(&format!("/v1/{list}?limit=200"))
+            .await
+            .ok();
+        let mut found = Vec::new();
+        strings("", &page, &mut found);
+        for (name, text) in found {
+            if name == "id"
+                || (name.ends_with("_id") && name != "key_id" && name != "correlation_id")
+            {
+                let id: Uuid = text
+                    .parse()
+                    .unwrap_or_else(|_| panic!("{list} {name}: {text}"));
+                assert_eq!(text, id.hyphenated().to_string(), "{list} {name}");
+                assert_eq!(id.get_version_num(), 7, "{list} {name}: {text}");
+                ids += 1;
+            }
+            if name.ends_with("_at") || name == "event_timestamp" {
+                let form = text.as_bytes();
+                assert_eq!(
+                    (form.len(), form[19], form[26]),
+                    (27, b'.', b'Z'),
+                    "{list} {name}: {text}"
+                );
+                assert!(
+                    chrono::DateTime::parse_from_rfc3339(&text).is_ok(),
+                    "{list} {name}: {text}"
+                );
+                times += 1;
+            }
+        }
+    }
+    assert!(ids > 50 && times > 50, "{ids} ids and {times} times");
+    let keys = app
+        .system_admin
+        .get(&format!("/v1/api-keys?user_id={}", ada.user_id()))
+        .await
+        .ok();
+    let ends: Vec<&Value> = keys["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["expires_at"])
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            &Value::Null,
+            &json!("2030-01-31T10:00:00.000000Z"),
+            &json!("2030-01-31T10:00:00.500000Z"),
+            &json!("2030-01-31T10:00:00.123456Z"),
+        ]
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_method_that_a_path_does_not_take_is_told_which_it_takes(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let connection = app.database.connect().await;
+    let before = content(&connection).await;
+    let document = app.anonymous().get("/openapi.json").await.ok();
+    let mut refused = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let mut allowed: Vec<String> = Vec::new();
+        for method in ["get", "post", "put", "patch", "delete"] {
+            if item.get(method).is_some() {
+                allowed.push(method.to_uppercase());
+                if method == "get" {
+                    allowed.push("HEAD".to_owned());
+                }
+            }
+        }
+        let path = path
+            .replace("{id}", &app.first_organization.to_string())
+            .replace("{slug}", "first");
+        for method in [
+            "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE",
+        ] {
+            if allowed.iter().any(|one| one == method) {
+                continue;
+            }
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let answer = app.system_admin.send(method, &path, None, &[]).await;
+            answer.is_problem(405, "method-not-allowed");
+            assert_eq!(answer.header("allow"), Some(&*allowed.join(", ")), "{path}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 60, "{refused}");
+    assert_eq!(content(&connection).await, before);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_path_that_is_none_is_not_found(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    for path in [
+        "/",
+        "/nowhere",
+        "/v2/organizations",
+        "/healthz/",
+        "/v1x",
+        "//v1/users",
+    ] {
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            app.anonymous()
+                .send(method, path, None, &[])
+                .await
+                .is_problem(404, "not-found");
+        }
+    }
+    for path in [
+        "/v1",
+        "/v1/",
+        "/v1/nowhere",
+        "/v1/organizations/",
+        "/v1/organizations/x/y",
+    ] {
+        let known = app.system_admin.get(path).await;
+        known.is_problem(404, "not-found");
+    }
+    for path in ["/v1/nowhere", "/v1/organizations/x/y"] {
+        // Without a key nothing is told, not even what there is not.
+        app.anonymous()
+            .get(path)
+            .await
+            .is_problem(401, "unauthenticated");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_sends_no_key_is_told_how(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let document = app.anonymous().get("/openapi.json").await.ok();
+    let id = app.first_organization.to_string();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|_| path.starts_with("/v1/"))
+        {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes());
+            let Ok(method @ (Method::GET | Method::POST | Method::PATCH | Method::DELETE)) = method
+            else {
+                continue;
+            };
+            let path = path.replace("{id}", &id).replace("{slug}", "first");
+            let answer = app.anonymous().send(method, &path, None, &[]).await;
+            answer.is_problem(401, "unauthenticated");
+            assert_eq!(
+                answer.header("www-authenticate"),
+                Some("Bearer realm=\"rollbook\"")
+            );
+        }
+    }
+    let by_header = [("X-Api-Key", app.system_admin.key())];
+    let path = format!("/v1/organizations/{id}");
+    let answer = app
+        .anonymous()
+        .send(Method::GET, &path, None, &by_header)
+        .await;
+    answer.ok();
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_server_says_how_it_is(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let anonymous = app.anonymous();
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(anonymous.get(path).await.ok(), json!({"status": "ok"}));
+    }
+    let connection = app.database.connect().await;
+    let run = async |sql: &str| tests::database::execute(&connection, sql).await.unwrap();
+    run("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m2099', 0)").await;
+    let ahead = anonymous.get("/readyz").await;
+    let problem = ahead.is_problem(503, "unavailable");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("schema: ahead"),
+        "{problem}"
+    );
+    assert!(ahead.header("retry-after").is_some());
+    run("DELETE FROM seaql_migrations WHERE version LIKE 'm2026%5_create_api_keys' OR version = 'm2099'").await;
+    let problem = anonymous
+        .get("/readyz")
+        .await
+        .is_problem(503, "unavailable");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("behind"),
+        "{problem}"
+    );
+    assert_eq!(
+        anonymous.get("/healthz").await.ok(),
+        json!({"status": "ok"})
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn metrics_count_by_route_and_carry_neither_ids_nor_secrets(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let admin = &app.system_admin;
+    let user = app
+        .user(json!({"password": "correct horse battery staple"}))
+        .await;
+    let organization = app.organization(&user).await;
+    let path = format!("/v1/organizations/{organization}");
+    for _ in 0..3 {
+        user.get(&path).await.ok();
+    }
+    user.get(&format!("/secret-{organization}"))
+        .await
+        .expect(404);
+    user.get("/v1/users?q=hunter2&cursor=x").await.expect(400);
+    let method = Method::from_bytes(b"HUNTER2").unwrap();
+    user.send(method, &path, None, &[]).await.expect(405);
+    let answer = app.anonymous().get("/metrics").await;
+    let text = answer.expect(200).text.clone();
+    let media_type = answer.header("content-type").unwrap();
+    assert!(
+        media_type.starts_with("application/openmetrics-text")
+            || media_type.starts_with("text/plain")
+    );
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let counted = r#"rollbook_http_requests_total{method="GET",route="/v1/organizations/{id}",status="200"} 3"#;
+    assert!(text.contains(counted), "{text}");
+    let secrets = [
+        admin.key(),
+        user.key(),
+        "hunter2",
+        "HUNTER2",
+        "battery",
+        "secret-",
+    ];
+    let ids = [organization, user.user_id(), admin.user_id()].map(|id| id.to_string());
+    for hidden in secrets.into_iter().chain(ids.iter().map(String::as_str)) {
+        assert!(!text.contains(hidden), "{hidden} in {text}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn each_kind_of_problem_has_its_page(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let list = app.anonymous().get("/problems").await;
+    for kind in Kind::ALL {
+        let path = format!("/problems/{}", kind.slug());
+        let page = app.anonymous().get(&path).await;
+        assert_eq!(
+            page.expect(200).header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        assert!(page.text.contains(kind.title()), "{}", page.text);
+        assert!(page.text.contains(kind.status().as_str()), "{}", page.text);
+        assert!(list.text.contains(&format!("href=\"{path}\"")), "{path}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_api_page_loads_nothing_from_elsewhere(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let anonymous = app.anonymous();
+    let moved = anonymous.get("/docs").await;
+    assert_eq!(moved.expect(308).header("location"), Some("/docs/"));
+    let page = anonymous.get("/docs/").await;
+    let html = &page.expect(200).text;
+    let references = |text: &str, attribute: &str| -> Vec<String> {
+        let start = format!("{attribute}=\"");
+        let parts = text.split(&start).skip(1);
+        parts
+            .filter_map(|part| part.split('"').next())
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut loaded = references(html, "src");
+    loaded.extend(references(html, "href"));
+    assert!(loaded.len() >= 4, "{loaded:?}");
+    for reference in loaded {
+        assert!(!reference.contains("//"), "{reference} is on another host");
+        let path = format!("/docs/{}", reference.trim_start_matches("./"));
+        let file = anonymous.get(&path).await;
+        let text = &file.expect(200).text;
+        if path.ends_with(".css") || path.ends_with("initializer.js") {
+            for part in text.split("url(").skip(1) {
+                let target = part.split(')').next().unwrap().trim_matches(['"', '\'']);
+                assert!(
+                    target.starts_with("data:") || !target.contains("//"),
+                    "{path}: {target}"
+                );
+            }
+            assert!(!text.contains("@import"), "{path}");
+        }
+    }
+    let start = anonymous.get("/docs/swagger-initializer.js").await;
+    assert!(start.text.contains("/openapi.json"), "{}", start.text);
+    // The page of a document that is shown elsewhere is asked of a validator, unless that is turned off or the host is
+    // this one; the page asks no one.
+    assert!(
+        !start.text.contains("http://") && !start.text.contains("https://"),
+        "{}",
+        start.text
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_created_resource_says_where_it_is(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let admin = &app.system_admin;
+    for (collection, body) in [
+        ("organizations", json!({"name": "x", "slug": "x"})),
+        ("users", json!({"email": "x@example.com"})),
+        (
+            "memberships",
+            json!({"organization_id": app.first_organization, "email": "y@example.com"}),
+        ),
+        ("api-keys", json!({"name": "x", "scopes": ["*"]})),
+    ] {
+        let answer = admin.post(&format!("/v1/{collection}"), body).await;
+        let created = answer.created();
+        let path = format!("/v1/{collection}/{}", id_of(&created));
+        assert_eq!(answer.header("location"), Some(&*path));
+        assert_eq!(answer.header("etag"), Some("\"1\""));
+        let mut read = admin.get(&path).await.ok();
+        if collection == "api-keys" {
+            // The one thing that is never shown again.
+            assert!(read.get("key").is_none());
+            read["key"] = created["key"].clone();
+        }
+        assert_eq!(read, created);
+    }
+}
