@@ -202,7 +202,10 @@ impl Problem {
     pub fn faulty(kind: Kind, errors: Vec<FieldError>) -> Self {
         let named = errors
             .iter()
-            .map(|error| error.pointer.as_str())
+            .map(|error| match error.pointer.as_str() {
+                "" => "the body",
+                pointer => pointer,
+            })
             .collect::<Vec<_>>()
             .join(", ");
         let mut problem = Self::new(kind, format!("Not valid: {named}."));
