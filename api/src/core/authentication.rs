@@ -50,9 +50,9 @@ async fn admit(request: &ServiceRequest) -> Result<Principal, Problem> {
         State::of(request.request()).ok_or_else(|| Problem::internal("the server has no state"))?;
     let principal = principal(&state, request.request()).await?;
     request::record_caller(request.request(), &principal);
-    if let Some(scope) = scope_of(request)
-        && !principal.scopes.allow(scope)
-    {
+    // A collection that scopes do not name is for keys that may be used for everything.
+    let scope = scope_of(request).unwrap_or(Scope::All);
+    if !principal.scopes.allow(scope) {
         let detail = format!("This needs a key with the scope {scope}.");
         return Err(Problem::new(Kind::InsufficientScope, detail));
     }
