@@ -213,6 +213,11 @@ impl TestApp {
 
     /// Stops the server gracefully.
     pub async fn stop(mut self) {
+        self.shut_down().await;
+    }
+
+    /// Stops the server gracefully; the database can still be looked into.
+    pub async fn shut_down(&mut self) {
         self.server.handle.stop(true).await;
         if let Some(upkeep) = self.server.upkeep.take() {
             upkeep.finish().await;

@@ -1,5 +1,6 @@
 //! Rollbook's promise, tested on both backends.
 
+mod api_keys;
 mod cast;
 mod conditional;
 mod contention;
