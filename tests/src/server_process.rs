@@ -1,10 +1,10 @@
 //! The server as its users run it: a process of its own, which can be killed.
 
 use std::env::{self, consts::EXE_SUFFIX};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -66,6 +66,21 @@ fn binary() -> PathBuf {
         binary.display()
     );
     binary
+}
+
+/// Runs a command of the binary to its end, with `input` on its standard input.
+pub fn run(database_url: &str, arguments: &[&str], input: &str) -> Output {
+    let directory = TempDir::new().expect("a temporary directory");
+    let mut child = rollbook(&directory, database_url)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("rollbook to start");
+    let mut stdin = child.stdin.take().expect("its standard input");
+    // A command that reads nothing may have ended before.
+    drop(stdin.write_all(input.as_bytes()));
+    drop(stdin);
+    child.wait_with_output().expect("rollbook to end")
 }
 
 /// Makes the first system admin by the command line.

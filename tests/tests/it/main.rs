@@ -1,6 +1,7 @@
 //! Rollbook's promise, tested on both backends.
 
 mod api_keys;
+mod bootstrap;
 mod cast;
 mod conditional;
 mod contention;
@@ -8,6 +9,7 @@ mod contract;
 mod conventions;
 mod crash;
 mod escalation;
+mod events;
 mod failures;
 mod faults;
 mod folding;
