@@ -121,6 +121,9 @@ impl App {
     }
 }
 
+/// How often the last uses of keys are tried to be written at a stop: more often than a pool has connections by default.
+const LAST_TRIES: u32 = 20;
+
 /// What runs beside a server.
 pub struct Upkeep {
     state: State,
@@ -131,6 +134,13 @@ impl Upkeep {
     /// Ends it and writes what was gathered; for after the server has stopped.
     pub async fn finish(self) {
         self.task.abort();
+        // Connections that were opened by a worker are dead with it. Each that is tried leaves the pool, so that after
+        // some tries a new one is opened.
+        for _ in 0..LAST_TRIES {
+            if self.state.usage.write(&self.state.database).await.is_ok() {
+                return;
+            }
+        }
         write_usage(&self.state).await;
     }
 }
