@@ -46,7 +46,7 @@ impl Field for JsonObject {
             });
         }
         let mut members = members.clone();
-        members.values_mut().for_each(take_sign_from_zero);
+        members.values_mut().for_each(normalize_numbers);
         Ok(Self(members))
     }
 
@@ -67,16 +67,35 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// PostgreSQL's `jsonb` has no `-0.0`: left in, it would be a change each time that it is sent.
-fn take_sign_from_zero(value: &mut Value) {
+/// Numbers as PostgreSQL's `jsonb` gives them back: no `-0.0`, and no exponent where all digits are in front of the point.
+/// Left as they came, they would be a change each time that they are sent.
+fn normalize_numbers(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(take_sign_from_zero),
-        Value::Object(members) => members.values_mut().for_each(take_sign_from_zero),
-        Value::Number(number) if number.is_f64() && number.as_f64() == Some(0.0) => {
-            *value = Value::from(0.0);
+        Value::Array(items) => items.iter_mut().for_each(normalize_numbers),
+        Value::Object(members) => members.values_mut().for_each(normalize_numbers),
+        Value::Number(number) if number.is_f64() => {
+            if let Some(kept) = number.as_f64().and_then(as_kept) {
+                *value = kept;
+            }
         }
         _ => {}
     }
+}
+
+/// What stands for a number with a fraction or an exponent, if it is not kept as it came.
+fn as_kept(number: f64) -> Option<Value> {
+    if number == 0.0 {
+        return Some(Value::from(0.0));
+    }
+    if !Value::from(number).to_string().contains('e') {
+        return None;
+    }
+    // Without an exponent; a point is only in those that are small.
+    let digits = number.to_string();
+    let integer = digits.parse::<i64>().map(Value::from);
+    integer
+        .or_else(|_| digits.parse::<u64>().map(Value::from))
+        .ok()
 }
 
 /// Where in the value a NUL is, as a JSON pointer.

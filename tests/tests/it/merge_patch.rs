@@ -201,6 +201,45 @@ async fn a_null_takes_a_permission_away(
     assert!(!seen().await);
 }
 
+/// A number as it is given back: without the sign of zero, and as an integer where it has an exponent and fits.
+fn as_kept(number: f64) -> Value {
+    let integer = format!("{number}").parse::<i128>();
+    match integer {
+        Ok(integer) if number.abs() >= 1e16 => i64::try_from(integer)
+            .map(Value::from)
+            .or_else(|_| u64::try_from(integer).map(Value::from))
+            .unwrap_or_else(|_| Value::from(number)),
+        _ => Value::from(number + 0.0),
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_number_that_is_sent_again_in_another_form_is_no_change(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(
+        ("1e16", "10000000000000000"),
+        ("-9.990720287696997e16", "-99907202876969970"),
+        ("1.8e19", "18000000000000000000"),
+        ("1e19", "10000000000000000000"),
+        ("-0.0", "0.0"),
+        ("1e2", "100.0")
+    )]
+    (sent, kept): (&str, &str),
+) {
+    let app = TestApp::start(backend).await;
+    let path = format!("/v1/organizations/{}", app.first_organization);
+    for _ in 0..2 {
+        let body = format!(r#"{{"settings": {{"number": [{sent}]}}}}"#);
+        let body = serde_json::from_str(&body).unwrap();
+        let changed = app.system_admin.patch(&path, body).await.ok();
+        assert_eq!(changed["settings"]["number"][0].to_string(), kept);
+        assert_eq!(changed["version"], 2);
+        let read = app.system_admin.get(&path).await.ok();
+        assert_eq!(read["settings"]["number"][0].to_string(), kept);
+    }
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let names = prop_oneof![
         6 => prop::sample::select(vec!["a", "b", "c", ""]).prop_map(str::to_owned),
@@ -211,7 +250,8 @@ fn values() -> impl Strategy<Value = Value> {
         1 => any::<bool>().prop_map(Value::from),
         1 => any::<i64>().prop_map(Value::from),
         1 => any::<u64>().prop_map(Value::from),
-        1 => any::<f64>().prop_map(|number| Value::from(number + 0.0)),
+        1 => any::<f64>().prop_map(as_kept),
+        1 => (-1e20..1e20_f64).prop_map(as_kept),
         1 => "[^\0]{0,4}".prop_map(Value::from),
     ];
     leaves.prop_recursive(4, 24, 4, move |inner| {
