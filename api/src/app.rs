@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App as ActixApp, HttpServer, web};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::{AppExt, scope};
 
@@ -56,8 +57,7 @@ fn document() -> io::Result<Document> {
 pub struct App {
     /// The server; it stops when it is told to.
     pub server: Server,
-    state: State,
-    upkeep: JoinHandle<()>,
+    upkeep: Upkeep,
 }
 
 impl App {
@@ -98,71 +98,58 @@ impl App {
             .disable_signals()
             .listen(listener)?
             .run();
-        let upkeep = tokio::spawn(upkeep(State {
-            database: state.database.clone().without_probe(),
-            ..state.clone()
-        }));
-        Ok(Self {
-            server,
-            state,
-            upkeep,
-        })
+        let state = State {
+            database: state.database.clone().in_background(),
+            ..state
+        };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(upkeep(state, stopped));
+        let upkeep = Upkeep { stop, task };
+        Ok(Self { server, upkeep })
     }
 
     /// The server, and what is to be finished after it.
     pub fn into_parts(self) -> (Server, Upkeep) {
-        (
-            self.server,
-            Upkeep {
-                state: self.state,
-                task: self.upkeep,
-            },
-        )
+        (self.server, self.upkeep)
     }
 }
 
-/// How often the last uses of keys are tried to be written at a stop: more often than a pool has connections by default.
-const LAST_TRIES: u32 = 20;
-
 /// What runs beside a server.
 pub struct Upkeep {
-    state: State,
+    stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Upkeep {
     /// Ends it and writes what was gathered; for after the server has stopped.
     pub async fn finish(self) {
-        self.task.abort();
-        // Connections that were opened by a worker are dead with it. Each that is tried leaves the pool, so that after
-        // some tries a new one is opened.
-        for _ in 0..LAST_TRIES {
-            if self.state.usage.write(&self.state.database).await.is_ok() {
-                return;
-            }
+        // Not aborted: what it is just writing would be lost.
+        if self.stop.send(()).is_err() {
+            tracing::error!("what runs beside the server had ended before it");
+        } else if let Err(error) = self.task.await {
+            tracing::error!(%error, "what runs beside the server failed at its end");
         }
-        write_usage(&self.state).await;
     }
 }
 
-async fn upkeep(state: State) {
+async fn upkeep(state: State, mut stop: oneshot::Receiver<()>) {
     let mut writing = tokio::time::interval(usage::INTERVAL);
     let mut cleaning = tokio::time::interval(CLEANING);
     loop {
         tokio::select! {
-            _ = writing.tick() => write_usage(&state).await,
+            told = &mut stop => {
+                if told.is_ok() {
+                    state.usage.write(&state.database).await;
+                }
+                return;
+            }
+            _ = writing.tick() => state.usage.write(&state.database).await,
             _ = cleaning.tick() => match idempotency::remove_expired(&state.database).await {
                 Ok(0) => {}
                 Ok(removed) => tracing::debug!(removed, "kept answers expired"),
                 Err(error) => tracing::warn!(%error, "expired answers could not be removed"),
             },
         }
-    }
-}
-
-async fn write_usage(state: &State) {
-    if let Err(error) = state.usage.write(&state.database).await {
-        tracing::warn!(%error, "the use of API keys could not be written; it is kept for the next time");
     }
 }
 

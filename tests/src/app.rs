@@ -218,10 +218,10 @@ impl TestApp {
 
     /// Stops the server gracefully; the database can still be looked into.
     pub async fn shut_down(&mut self) {
+        self.server.handle.stop(true).await;
         if let Some(upkeep) = self.server.upkeep.take() {
             upkeep.finish().await;
         }
-        self.server.handle.stop(true).await;
         self.pools.close().await.expect("closed pools");
     }
 }

@@ -32,7 +32,7 @@ pub struct DatabaseSettings {
     )]
     pub url: DatabaseUrl,
 
-    /// Most connections of the pool (on SQLite: of the readers; there is always one writer)
+    /// Most connections for requests; beside them PostgreSQL gets one for background work, SQLite the one writer
     #[arg(
         long = "database-max-connections",
         env = "ROLLBOOK_DATABASE_MAX_CONNECTIONS",

@@ -25,7 +25,7 @@ use crate::{
 
 /// Connections that wait to be accepted; more are refused by the system.
 const BACKLOG: u32 = 1024;
-/// When all requests are done only a stuck connection is left to wait for.
+/// When all requests are done only a stuck connection is left to wait for: to write the last uses of keys, and to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Answer requests
@@ -117,7 +117,9 @@ impl ServeCommand {
             tracing::debug!(%error, "standard output is closed");
         }
         let outcome = run_until_stopped(server, &mut signals).await;
-        upkeep.finish().await;
+        if timeout(CLOSE_LIMIT, upkeep.finish()).await.is_err() {
+            tracing::warn!("stopped before the last uses of API keys were written");
+        }
         outcome
     }
 

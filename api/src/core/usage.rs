@@ -19,7 +19,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::database::{Database, Transaction};
 
 /// How often what was gathered is written.
 pub const INTERVAL: Duration = Duration::from_secs(10);
@@ -73,20 +73,23 @@ impl Usage {
             });
     }
 
-    /// Writes what was gathered. What cannot be written is kept for the next time.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn write(&self, database: &Database) -> Result<(), DbErr> {
+    /// Writes what was gathered. What cannot be written is kept for the next time, and logged.
+    pub async fn write(&self, database: &Database) {
         let gathered = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if gathered.is_empty() {
-            return Ok(());
+            return;
         }
-        let result = write_all(database, &gathered).await;
-        if result.is_err() {
-            self.put_back(gathered);
+        let transaction = match write_all(database, &gathered).await {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                tracing::warn!(%error, "the use of API keys could not be written; it is kept for the next time");
+                return self.put_back(gathered);
+            }
+        };
+        // Where a commit fails nobody can know whether it took place: a use is rather missed than counted twice.
+        if let Err(error) = transaction.commit().await {
+            tracing::warn!(%error, "the use of API keys may not have been written");
         }
-        result
     }
 
     fn put_back(&self, gathered: HashMap<Uuid, Gathered>) {
@@ -101,9 +104,12 @@ impl Usage {
     }
 }
 
-/// One transaction, the keys in the order of their ids: two processes that write at once wait for each other and do not
+/// One transaction, left to be committed, the keys in the order of their ids: two processes that write at once wait for each other and do not
 /// deadlock.
-async fn write_all(database: &Database, gathered: &HashMap<Uuid, Gathered>) -> Result<(), DbErr> {
+async fn write_all<'a>(
+    database: &'a Database,
+    gathered: &HashMap<Uuid, Gathered>,
+) -> Result<Transaction<'a>, DbErr> {
     let mut sorted: Vec<_> = gathered.iter().collect();
     sorted.sort_unstable_by_key(|(id, _)| **id);
     let transaction = database.begin().await?;
@@ -113,7 +119,7 @@ async fn write_all(database: &Database, gathered: &HashMap<Uuid, Gathered>) -> R
             return Err(error);
         }
     }
-    transaction.commit().await
+    Ok(transaction)
 }
 
 async fn write_one(

@@ -27,13 +27,17 @@ const IDLE_BEFORE_PING: Duration = Duration::from_secs(1);
 const OLDEST_POSTGRES: u32 = 150_000;
 const OLDEST_POSTGRES_MAJOR: u32 = OLDEST_POSTGRES / 10_000;
 
-/// The connections of a process. On PostgreSQL both are the same pool.
+/// The connections of a process. On PostgreSQL reader and writer are the same pool.
 #[derive(Clone, Debug)]
 pub struct Pools {
     /// For reading; on SQLite these connections refuse to write.
     pub reader: DatabaseConnection,
     /// For transactions that write; on SQLite one connection, so that writers queue here and not on the file's lock.
     pub writer: DatabaseConnection,
+    /// For what runs beside the requests; on PostgreSQL one connection, opened when it is first needed. A connection
+    /// dies with the runtime that opened it, and each worker of the server has a runtime of its own: what still has to
+    /// be written when the workers have ended needs a connection that none of them opened.
+    pub background: DatabaseConnection,
 }
 
 impl Pools {
@@ -45,7 +49,8 @@ impl Pools {
     /// Waits for connections in use and closes all. On SQLite this folds the write-ahead log into the file.
     pub async fn close(&self) -> Result<(), DbErr> {
         self.reader.close_by_ref().await?;
-        self.writer.close_by_ref().await
+        self.writer.close_by_ref().await?;
+        self.background.close_by_ref().await
     }
 }
 
@@ -133,14 +138,21 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError>
         Target::Sqlite(file) => {
             let writer = sqlite_writer(&file, settings).await?;
             let reader = sqlite_readers(&file, settings).await?;
-            Ok(Pools { reader, writer })
+            Ok(Pools {
+                reader,
+                background: writer.clone(),
+                writer,
+            })
         }
         Target::Postgres(options) => {
             let options = with_statement_timeout(*options, settings.statement_timeout);
-            let pool = postgres_pool(options, settings, settings.max_connections).await?;
+            let options = with_application_name(options);
+            let pool = postgres_pool(&options, settings, settings.max_connections).await?;
+            let background = postgres_pool_options(settings).connect_lazy_with(options);
             Ok(Pools {
                 reader: pool.clone(),
                 writer: pool,
+                background: SqlxPostgresConnector::from_sqlx_postgres_pool(background),
             })
         }
     }
@@ -152,7 +164,9 @@ pub(super) async fn connect_for_migrations(
 ) -> Result<DatabaseConnection, ConnectError> {
     match settings.url.target()? {
         Target::Sqlite(file) => sqlite_writer(&file, settings).await,
-        Target::Postgres(options) => postgres_pool(*options, settings, 1).await,
+        Target::Postgres(options) => {
+            postgres_pool(&with_application_name(*options), settings, 1).await
+        }
     }
 }
 
@@ -227,18 +241,30 @@ fn cannot_open(file: &SqliteFile, source: sqlx::Error) -> ConnectError {
 }
 
 async fn postgres_pool(
-    options: PgConnectOptions,
+    options: &PgConnectOptions,
     settings: &DatabaseSettings,
     max_connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
-    let options = with_application_name(options);
-    let first = single(&options, settings.connect_timeout).await?;
+    let first = single(options, settings.connect_timeout).await?;
     if let Err(error) = first.close().await {
         tracing::debug!(%error, "the first connection did not close cleanly");
     }
-    let pool = PgPoolOptions::new()
+    let pool = postgres_pool_options(settings)
         .max_connections(max_connections)
         .min_connections(settings.min_connections.min(max_connections))
+        .connect_with(options.clone())
+        .await
+        .map_err(|source| ConnectError::Server {
+            address: address(options),
+            source,
+        })?;
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+/// A pool of one connection that is opened when it is first needed.
+fn postgres_pool_options(settings: &DatabaseSettings) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(1)
         .acquire_timeout(settings.acquire_timeout)
         .idle_timeout(unless_zero(settings.idle_timeout))
         .max_lifetime(unless_zero(settings.max_lifetime))
@@ -251,13 +277,6 @@ async fn postgres_pool(
                 Ok(true)
             })
         })
-        .connect_with(options.clone())
-        .await
-        .map_err(|source| ConnectError::Server {
-            address: address(&options),
-            source,
-        })?;
-    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
 /// A connection of its own, outside any pool, where the database is PostgreSQL; with its address.

@@ -47,8 +47,10 @@ impl Database {
         self
     }
 
-    /// The same database, unseen by the probe: for what runs beside the requests.
-    pub fn without_probe(mut self) -> Self {
+    /// The same database for what runs beside the requests: on connections that outlive the server's workers, and
+    /// unseen by the probe.
+    pub fn in_background(mut self) -> Self {
+        self.pools.writer = self.pools.background.clone();
         self.probe = None;
         self
     }
@@ -81,15 +83,6 @@ impl Database {
         };
         let transaction = self.pools.writer.begin_with_options(options).await?;
         Ok(Transaction { transaction, probe })
-    }
-
-    /// Closes the pools, waiting for what is under way.
-    pub async fn close(self) {
-        for pool in [self.pools.writer, self.pools.reader] {
-            if let Err(error) = pool.close().await {
-                tracing::warn!(%error, "a database pool did not close");
-            }
-        }
     }
 }
 
