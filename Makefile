@@ -1,7 +1,7 @@
 # The verbs of daily work. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test entities docs fmt lint clean
+.PHONY: help run test bench entities docs fmt lint clean
 
 help: ## List these verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -11,6 +11,9 @@ run: ## Build, and serve on 127.0.0.1:8080 from a SQLite database under data/
 
 test: ## Run every test on SQLite and on a throw-away PostgreSQL
 	@scripts/test
+
+bench: ## Measure what a server does in a second, beside the least that it could
+	@scripts/postgres cargo bench --package tests
 
 entities: ## Make entity/src again from the migrations
 	@scripts/generate-entities
