@@ -4,4 +4,5 @@ pub mod app;
 pub mod cli;
 pub mod core;
 pub mod database;
+pub mod operations;
 pub mod resources;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::app::{self, App, Upkeep};
-use api::cli::bootstrap::{self, BootstrapArguments, OutputFormat};
+use api::cli::bootstrap::{self, BootstrapArguments};
 use api::cli::config::{DatabaseSettings, ServeSettings};
+use api::cli::output::OutputFormat;
 use api::database::{Database, Pools, connect};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, stdin};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use entity::sea_orm_active_enums::{UserRole, UserStatus};
 use entity::{api_keys, memberships, organizations, users};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     config::{DatabaseSettings, LogSettings},
-    print,
+    output::{OutputFormat, print},
 };
 use crate::core::authorization::Scope;
 use crate::core::credential::NewKey;
@@ -65,15 +65,6 @@ pub struct BootstrapArguments {
     /// Form of the answer: for people, or one line of JSON with user_id, organization_id and api_key
     #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
     pub format: OutputFormat,
-}
-
-/// The form of an answer on standard output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
-    /// Lines for people.
-    Text,
-    /// One line of JSON.
-    Json,
 }
 
 /// What was made.

@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{
     core::log::{LogFilter, LogFormat},
@@ -124,6 +124,32 @@ impl DatabaseSettings {
             statement_timeout: Duration::from_secs(30),
         }
     }
+}
+
+/// What a database is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Environment {
+    /// To develop and to try: its data may be lost.
+    #[default]
+    Development,
+    /// To rely on: what would destroy its data wants to be told twice.
+    Production,
+}
+
+/// What the database is for.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Safety")]
+pub struct EnvironmentSettings {
+    /// What the database is for; in production, what destroys data has to be confirmed, and nothing is made up
+    #[arg(
+        long = "env",
+        env = "ROLLBOOK_ENV",
+        value_name = "ENVIRONMENT",
+        default_value = "development",
+        value_enum,
+        global = true
+    )]
+    pub environment: Environment,
 }
 
 /// How the server listens, and the limits it keeps.

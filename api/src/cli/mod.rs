@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io::{self, Write, stderr, stdout},
+    io::{self, Write, stderr},
     process::ExitCode,
 };
 
@@ -14,12 +14,14 @@ pub mod config;
 mod environment_file;
 mod migrate;
 mod openapi;
+pub mod output;
 mod serve;
 mod usage;
 
 use bootstrap::{BootstrapCommand, BootstrapError};
 use environment_file::EnvironmentFileError;
 use migrate::{MigrateCommand, MigrateError};
+use output::print;
 use serve::{ServeCommand, ServeError};
 
 const FAILED: u8 = 1;
@@ -122,13 +124,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
         .enable_all()
         .build()
         .map_err(CommandError::Runtime)
-}
-
-/// Prints to standard output, without the panic of `println!` when it is closed.
-fn print(text: &str) -> io::Result<()> {
-    let mut output = stdout().lock();
-    writeln!(output, "{text}")?;
-    output.flush()
 }
 
 /// A reader that has seen enough, such as `head`, is no failure.

@@ -15,7 +15,7 @@ use tracing_subscriber::util::TryInitError;
 use super::{
     config::{DatabaseSettings, LogSettings, ServeSettings},
     migrate::{self, MigrateError},
-    print,
+    output::print,
 };
 use crate::{
     app::App,

@@ -1,0 +1,1 @@
+//! What operators do with a database: as values, for the command line and the tests alike.
