@@ -87,7 +87,7 @@ pub struct DatabaseSettings {
     )]
     pub max_lifetime: Duration,
 
-    /// Longest wait for the first connection at start (PostgreSQL)
+    /// Longest wait for an answer to one try to connect at start (PostgreSQL)
     #[arg(
         long = "database-connect-timeout",
         env = "ROLLBOOK_DATABASE_CONNECT_TIMEOUT",
@@ -108,6 +108,28 @@ pub struct DatabaseSettings {
         global = true
     )]
     pub statement_timeout: Duration,
+
+    /// How long the first connection is tried again where the database is away; 0: once (PostgreSQL)
+    #[arg(
+        long = "database-connect-retry",
+        env = "ROLLBOOK_DATABASE_CONNECT_RETRY",
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = lifetime,
+        global = true
+    )]
+    pub connect_retry: Duration,
+
+    /// Longest wait for another process that migrates
+    #[arg(
+        long = "migration-lock-timeout",
+        env = "ROLLBOOK_MIGRATION_LOCK_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "300",
+        value_parser = timeout,
+        global = true
+    )]
+    pub migration_lock_timeout: Duration,
 }
 
 impl DatabaseSettings {
@@ -122,6 +144,8 @@ impl DatabaseSettings {
             max_lifetime: Duration::from_secs(1800),
             connect_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
+            connect_retry: Duration::from_secs(30),
+            migration_lock_timeout: Duration::from_secs(300),
         }
     }
 }

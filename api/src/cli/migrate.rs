@@ -1,50 +1,163 @@
-//! `rollbook migrate`: what sea-orm-migration's own command line does, on the database of the settings.
+//! `rollbook migrate`: sea-orm-migration's verbs, with a lock, a record, a plan and a check of it all.
 
+use std::fmt::Write as _;
+use std::io::{self, BufRead, IsTerminal, Write, stderr, stdin};
+use std::time::Duration;
+
+use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
 use migration::Migrator;
-use sea_orm::DbErr;
-use sea_orm_migration::MigratorTrait;
+use sea_orm::DatabaseConnection;
+use serde::Serialize;
 use tracing_subscriber::util::TryInitError;
 
-use super::config::{DatabaseSettings, LogSettings};
+use super::{
+    config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
+    output::{OutputFormat, print},
+};
 use crate::{
     core::log,
-    database::{ConnectError, MigrationConnection, SchemaError, SchemaState, check},
+    database::{ConnectError, MigrationConnection},
+    operations::migration::{
+        self as operation, Direction, Done, Finding, History, Loss, MigrationError, Plan, Status,
+        Target,
+    },
 };
 
 /// Bring the schema of the database to another version; without a verb: `up`
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Each migration is one transaction with its record: a process that is killed leaves the database \
+                        between two migrations, and the next run goes on. One process migrates at a time; others \
+                        wait for it.\nExit status: 0 done, 1 failed or something was found (validate), 2 bad usage or \
+                        not confirmed."
+)]
 pub(super) struct MigrateCommand {
     #[command(subcommand)]
     verb: Option<Verb>,
+
+    /// Form of the answer: for people, or one line of JSON
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        value_enum,
+        global = true
+    )]
+    format: OutputFormat,
+
     #[command(flatten)]
     database: DatabaseSettings,
+    #[command(flatten)]
+    environment: EnvironmentSettings,
     #[command(flatten)]
     log: LogSettings,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Verb {
     /// Apply pending migrations
     Up {
-        /// How many to apply [default: all]
-        #[arg(short, long, value_name = "COUNT")]
-        num: Option<u32>,
+        #[command(flatten)]
+        target: UpTarget,
     },
-    /// Roll back applied migrations
+    /// Roll back applied migrations, newest first; says what data that loses, and asks
     Down {
-        /// How many to roll back
-        #[arg(short, long, value_name = "COUNT", default_value_t = 1)]
-        num: u32,
+        #[command(flatten)]
+        target: DownTarget,
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
-    /// Drop all tables with their data, then apply all migrations
-    Fresh,
+    /// Drop all tables with their data, whatever they are, then apply all migrations
+    Fresh {
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Roll back all applied migrations, losing the data, then apply all
-    Refresh,
+    Refresh {
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Roll back all applied migrations, losing the data
-    Reset,
-    /// Show each migration, and whether it was applied
+    Reset {
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Show each migration: whether, when and for how long it was applied
     Status,
+    /// Show the SQL that `up` would run (`down` with --down), and what each statement blocks, rewrites or loses
+    Plan {
+        #[command(flatten)]
+        target: UpTarget,
+        /// What rolling back would run: so many migrations, or back to --to
+        #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "1")]
+        down: Option<u32>,
+    },
+    /// Show the migration that was applied last
+    Current,
+    /// Find what does not fit: migrations unknown, changed, out of order, with one name, or that cannot be rolled back
+    Validate,
+}
+
+#[derive(Args, Clone, Debug)]
+struct UpTarget {
+    /// How many to apply [default: all]
+    #[arg(short, long, value_name = "COUNT", conflicts_with = "to")]
+    num: Option<u32>,
+
+    /// The migration to end with: its name, with or without the version in front
+    #[arg(long, value_name = "NAME")]
+    to: Option<String>,
+}
+
+impl UpTarget {
+    fn target(&self) -> Target {
+        match (&self.to, self.num) {
+            (Some(name), _) => Target::To(name.clone()),
+            (None, Some(count)) => Target::Count(count),
+            (None, None) => Target::All,
+        }
+    }
+}
+
+#[derive(Args, Clone, Debug)]
+struct DownTarget {
+    /// How many to roll back [default: 1]
+    #[arg(value_name = "COUNT", conflicts_with_all = ["num", "to", "all"])]
+    count: Option<u32>,
+
+    /// As COUNT; sea-orm-cli's way to say it
+    #[arg(short, long, value_name = "COUNT", conflicts_with_all = ["to", "all"])]
+    num: Option<u32>,
+
+    /// The migration that is then the last: its name, with or without the version in front
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    to: Option<String>,
+
+    /// All of them
+    #[arg(long)]
+    all: bool,
+}
+
+impl DownTarget {
+    fn target(&self) -> Target {
+        match (&self.to, self.all) {
+            (Some(name), _) => Target::To(name.clone()),
+            (None, true) => Target::All,
+            (None, false) => Target::Count(self.count.or(self.num).unwrap_or(1)),
+        }
+    }
+}
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+struct Confirmation {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+
+    /// Where ROLLBOOK_ENV is production, this is wanted too
+    #[arg(long = "i-know-this-destroys-data")]
+    knows: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -54,59 +167,335 @@ pub(super) enum MigrateError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
-    Schema(#[from] SchemaError),
-    #[error("the migration failed")]
-    Failed(#[source] DbErr),
+    Migration(#[from] MigrationError),
+    #[error("this database is set as production; nothing was changed")]
+    Production,
+    #[error("not confirmed; nothing was changed")]
+    Unconfirmed,
+    #[error("{0} found")]
+    Found(usize),
+    #[error("the answer cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("standard output cannot be written")]
+    Output(#[from] io::Error),
 }
 
 impl MigrateError {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Self::Log(_) => None,
             Self::Connect(error) => Some(error.hint()),
-            Self::Schema(error) => error.hint(),
-            Self::Failed(_) => Some("`rollbook migrate status` shows how far it came".to_owned()),
+            Self::Migration(error) => error.hint(),
+            Self::Production => {
+                Some("to lose its data all the same: --i-know-this-destroys-data".to_owned())
+            }
+            Self::Unconfirmed => Some("say --yes, or answer yes on a terminal".to_owned()),
+            Self::Log(_) | Self::Found(_) | Self::Json(_) | Self::Output(_) => None,
         }
+    }
+
+    pub(super) fn is_bad_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Production
+                | Self::Unconfirmed
+                | Self::Migration(MigrationError::Unknown { .. } | MigrationError::WrongWay { .. })
+        )
     }
 }
 
 impl MigrateCommand {
     pub(super) async fn run(self) -> Result<(), MigrateError> {
-        log::start_with_migrations_on_stdout(&self.log.filter, self.log.format)?;
-        let migrations = MigrationConnection::open(&self.database).await?;
-        let verb = self.verb.unwrap_or(Verb::Up { num: None });
-        let outcome = verb.run(&migrations).await;
+        log::start(&self.log.filter, self.log.format)?;
+        let verb = self.verb.clone().unwrap_or(Verb::Up {
+            target: UpTarget {
+                num: None,
+                to: None,
+            },
+        });
+        if let Some(confirmation) = verb.confirmation()
+            && self.environment.environment == Environment::Production
+            && !confirmation.knows
+        {
+            return Err(MigrateError::Production);
+        }
+        let migrations = match verb.changes() {
+            true => MigrationConnection::open(&self.database).await?,
+            false => MigrationConnection::open_unlocked(&self.database).await?,
+        };
+        let run = Run {
+            database: migrations.connection(),
+            lock_limit: self.database.migration_lock_timeout,
+            format: self.format,
+        };
+        let outcome = run.verb(&verb).await;
         migrations.close().await;
         outcome
     }
 }
 
 impl Verb {
-    async fn run(self, migrations: &MigrationConnection) -> Result<(), MigrateError> {
-        let database = migrations.connection();
-        // Fresh alone needs to know nothing of what is there.
-        if !matches!(self, Self::Fresh)
-            && let SchemaState::Ahead { unknown } =
-                check(database).await.map_err(MigrateError::Failed)?
-        {
-            return Err(SchemaError::Ahead { unknown }.into());
-        }
+    fn changes(&self) -> bool {
+        !matches!(
+            self,
+            Self::Status | Self::Plan { .. } | Self::Current | Self::Validate
+        )
+    }
+
+    fn confirmation(&self) -> Option<Confirmation> {
         match self {
-            Self::Up { num } => Migrator::up(database, num).await,
-            Self::Down { num } => Migrator::down(database, Some(num)).await,
-            Self::Fresh => Migrator::fresh(database).await,
-            Self::Refresh => Migrator::refresh(database).await,
-            Self::Reset => Migrator::reset(database).await,
-            Self::Status => Migrator::status(database).await,
+            Self::Down { confirmation, .. }
+            | Self::Fresh { confirmation }
+            | Self::Refresh { confirmation }
+            | Self::Reset { confirmation } => Some(*confirmation),
+            _ => None,
         }
-        .map_err(MigrateError::Failed)
     }
 }
 
 /// Applies what is pending, for `serve --migrate`.
 pub(super) async fn bring_up(settings: &DatabaseSettings) -> Result<(), MigrateError> {
     let migrations = MigrationConnection::open(settings).await?;
-    let outcome = Verb::Up { num: None }.run(&migrations).await;
+    let limit = settings.migration_lock_timeout;
+    let outcome = operation::up::<Migrator>(migrations.connection(), &Target::All, limit, |done| {
+        tracing::info!(
+            migration = done.name,
+            duration_ms = done.duration_ms,
+            "applied"
+        );
+    });
+    let outcome = outcome.await;
     migrations.close().await;
-    outcome
+    outcome?;
+    Ok(())
+}
+
+struct Run<'a> {
+    database: &'a DatabaseConnection,
+    lock_limit: Duration,
+    format: OutputFormat,
+}
+
+/// What was done, as JSON.
+#[derive(Default, Serialize)]
+struct Answer {
+    rolled_back: Vec<Done>,
+    applied: Vec<Done>,
+}
+
+impl Run<'_> {
+    async fn verb(&self, verb: &Verb) -> Result<(), MigrateError> {
+        match verb {
+            Verb::Up { target } => {
+                let applied = self.up(&target.target()).await?;
+                self.answer(Answer {
+                    applied,
+                    ..Answer::default()
+                })
+            }
+            Verb::Down {
+                target,
+                confirmation,
+            } => {
+                let target = target.target();
+                let losses = operation::losses::<Migrator>(self.database, &target).await?;
+                self.confirm(&losses, *confirmation)?;
+                let rolled_back = self.down(&target).await?;
+                self.answer(Answer {
+                    rolled_back,
+                    ..Answer::default()
+                })
+            }
+            Verb::Fresh { .. } => {
+                let tell = |done: &Done| self.tell("applied", done);
+                let fresh = operation::fresh::<Migrator>(self.database, self.lock_limit, tell);
+                let applied = fresh.await?;
+                self.answer(Answer {
+                    applied,
+                    ..Answer::default()
+                })
+            }
+            Verb::Refresh { .. } => {
+                let rolled_back = self.down(&Target::All).await?;
+                let applied = self.up(&Target::All).await?;
+                self.answer(Answer {
+                    rolled_back,
+                    applied,
+                })
+            }
+            Verb::Reset { .. } => {
+                let tell = |done: &Done| self.tell("rolled back", done);
+                let reset = operation::reset::<Migrator>(self.database, self.lock_limit, tell);
+                let rolled_back = reset.await?;
+                self.answer(Answer {
+                    rolled_back,
+                    ..Answer::default()
+                })
+            }
+            Verb::Status => self.status().await,
+            Verb::Plan { target, down } => self.plan(&target.target(), *down).await,
+            Verb::Current => self.current().await,
+            Verb::Validate => self.validate().await,
+        }
+    }
+
+    async fn up(&self, target: &Target) -> Result<Vec<Done>, MigrationError> {
+        let tell = |done: &Done| self.tell("applied", done);
+        operation::up::<Migrator>(self.database, target, self.lock_limit, tell).await
+    }
+
+    async fn down(&self, target: &Target) -> Result<Vec<Done>, MigrationError> {
+        let tell = |done: &Done| self.tell("rolled back", done);
+        operation::down::<Migrator>(self.database, target, self.lock_limit, tell).await
+    }
+
+    /// Told at once, as it is done: what comes after may take long.
+    fn tell(&self, what: &str, done: &Done) {
+        let line = format!("{what} {} ({} ms)", done.name, done.duration_ms);
+        if self.format == OutputFormat::Text
+            && let Err(error) = print(&line)
+        {
+            tracing::debug!(%error, "standard output is closed");
+        }
+    }
+
+    fn answer(&self, answer: Answer) -> Result<(), MigrateError> {
+        match self.format {
+            OutputFormat::Json => self.json(&answer),
+            OutputFormat::Text if answer.applied.is_empty() && answer.rolled_back.is_empty() => {
+                Ok(print("nothing to do")?)
+            }
+            OutputFormat::Text => Ok(()),
+        }
+    }
+
+    fn json(&self, answer: &impl Serialize) -> Result<(), MigrateError> {
+        Ok(print(&serde_json::to_string(answer)?)?)
+    }
+
+    fn confirm(&self, losses: &[Loss], confirmation: Confirmation) -> Result<(), MigrateError> {
+        let mut text = String::new();
+        for loss in losses {
+            let what = match &loss.column {
+                Some(column) => format!("{}.{column}", loss.table),
+                None => loss.table.clone(),
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "loses {what} with {} rows ({})",
+                loss.rows, loss.migration
+            );
+        }
+        // Where standard error is closed there is nobody left to tell.
+        let _ = write!(stderr(), "{text}");
+        if confirmation.yes || losses.is_empty() {
+            return Ok(());
+        }
+        if !stdin().is_terminal() {
+            return Err(MigrateError::Unconfirmed);
+        }
+        let _ = write!(stderr(), "Go on? Type yes: ");
+        let mut answer = String::new();
+        stdin().lock().read_line(&mut answer)?;
+        match answer.trim() {
+            "yes" => Ok(()),
+            _ => Err(MigrateError::Unconfirmed),
+        }
+    }
+
+    async fn status(&self) -> Result<(), MigrateError> {
+        let history = self.history().await?;
+        if self.format == OutputFormat::Json {
+            return self.json(&serde_json::json!({ "migrations": history.entries }));
+        }
+        for entry in history.entries {
+            let mut line = match entry.status {
+                Status::Applied => format!("applied  {}", entry.name),
+                Status::Pending => format!("pending  {}", entry.name),
+            };
+            if let Some(moment) = entry.applied_at {
+                let moment = moment.to_rfc3339_opts(SecondsFormat::Secs, true);
+                let _ = write!(line, "  {moment}");
+            }
+            match entry.duration_ms {
+                Some(duration) => {
+                    let _ = write!(line, "  {duration} ms");
+                }
+                None if entry.status == Status::Applied => line.push_str("  by another tool"),
+                None => {}
+            }
+            if !entry.known {
+                line.push_str("  not known to this version");
+            }
+            print(&line)?;
+        }
+        Ok(())
+    }
+
+    async fn history(&self) -> Result<History, MigrateError> {
+        let history = History::read::<Migrator>(self.database).await;
+        Ok(history.map_err(MigrationError::from)?)
+    }
+
+    async fn plan(&self, target: &Target, down: Option<u32>) -> Result<(), MigrateError> {
+        let (direction, target) = match (down, target) {
+            (None, target) => (Direction::Up, target.clone()),
+            (Some(_), Target::To(name)) => (Direction::Down, Target::To(name.clone())),
+            (Some(count), _) => (Direction::Down, Target::Count(count)),
+        };
+        let plan = Plan::make::<Migrator>(self.database, direction, &target).await?;
+        if self.format == OutputFormat::Json {
+            return self.json(&plan);
+        }
+        if plan.migrations.is_empty() {
+            print("-- nothing to do")?;
+        }
+        for migration in plan.migrations {
+            print(&format!("-- {}\n", migration.name))?;
+            for statement in migration.statements {
+                for effect in statement.effects {
+                    print(&format!("-- {effect}"))?;
+                }
+                print(&format!(
+                    "{};\n",
+                    statement.sql.trim().trim_end_matches(';')
+                ))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn current(&self) -> Result<(), MigrateError> {
+        let current = self.history().await?.applied().pop();
+        match self.format {
+            OutputFormat::Json => self.json(&serde_json::json!({ "current": current })),
+            OutputFormat::Text => Ok(print(current.as_deref().unwrap_or("none"))?),
+        }
+    }
+
+    async fn validate(&self) -> Result<(), MigrateError> {
+        let findings = operation::validate::<Migrator>(self.database).await?;
+        match self.format {
+            OutputFormat::Json => {
+                let valid = findings.is_empty();
+                self.json(&serde_json::json!({ "valid": valid, "findings": findings }))?;
+            }
+            OutputFormat::Text if findings.is_empty() => print("all migrations fit")?,
+            OutputFormat::Text => {
+                for Finding {
+                    migration,
+                    message,
+                    mend,
+                    ..
+                } in &findings
+                {
+                    print(&format!("{migration}: {message}\n  {mend}"))?;
+                }
+            }
+        }
+        match findings.len() {
+            0 => Ok(()),
+            count => Err(MigrateError::Found(count)),
+        }
+    }
 }

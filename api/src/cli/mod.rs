@@ -87,6 +87,7 @@ impl CommandError {
             Self::EnvironmentFile(_) => BAD_SETTINGS,
             Self::Bootstrap(BootstrapError::AdminExists) => ADMIN_EXISTS,
             Self::Bootstrap(error) if error.is_bad_usage() => BAD_SETTINGS,
+            Self::Migrate(error) if error.is_bad_usage() => BAD_SETTINGS,
             _ => FAILED,
         }
     }

@@ -3,16 +3,14 @@
 //! Records of libraries that use `log` come through as well.
 
 use std::{
-    io::{IsTerminal, stderr, stdout},
+    io::{IsTerminal, stderr},
     str::FromStr,
 };
 
 use clap::ValueEnum;
-use tracing::{Metadata, level_filters::LevelFilter};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
-    filter::filter_fn,
-    fmt,
+    EnvFilter, Layer, Registry, fmt,
     layer::SubscriberExt,
     util::{SubscriberInitExt, TryInitError},
 };
@@ -72,33 +70,6 @@ pub fn start(filter: &LogFilter, format: LogFormat) -> Result<(), TryInitError> 
     tracing_subscriber::registry()
         .with(standard_error(format).with_filter(filter.directives()))
         .try_init()
-}
-
-/// As [`start`], and the progress of migrations goes to standard output as plain lines, as sea-orm-migration's own
-/// command line prints it.
-pub fn start_with_migrations_on_stdout(
-    filter: &LogFilter,
-    format: LogFormat,
-) -> Result<(), TryInitError> {
-    let plain = fmt::layer()
-        .with_writer(stdout)
-        .with_ansi(stdout().is_terminal())
-        .with_target(false)
-        .with_level(false)
-        .without_time()
-        .log_internal_errors(false)
-        .with_filter(filter_fn(is_migration_progress));
-    let other = standard_error(format)
-        .with_filter(filter_fn(|metadata| !is_migration_progress(metadata)))
-        .with_filter(filter.directives());
-    tracing_subscriber::registry()
-        .with(other)
-        .with(plain)
-        .try_init()
-}
-
-fn is_migration_progress(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with("sea_orm_migration") && *metadata.level() <= LevelFilter::INFO
 }
 
 fn standard_error(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {

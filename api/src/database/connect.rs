@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable};
 use sea_orm::{
     DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
@@ -23,6 +24,9 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A PostgreSQL connection that idled this long is asked whether it lives before it is used. A busy one is not: each
 /// that breaks in use fails the one request that has it, and is replaced.
 const IDLE_BEFORE_PING: Duration = Duration::from_secs(1);
+/// Pauses between tries to connect at start; they grow and are spread, so that many servers do not come at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The oldest PostgreSQL that is supported, as it counts itself.
 const OLDEST_POSTGRES: u32 = 150_000;
 const OLDEST_POSTGRES_MAJOR: u32 = OLDEST_POSTGRES / 10_000;
@@ -98,6 +102,12 @@ pub enum ConnectError {
         /// `ROLLBOOK_DATABASE_CONNECT_TIMEOUT`.
         limit: Duration,
     },
+    /// Another process holds the lock of those who migrate.
+    #[error("another process has been migrating this database for longer than {} s", limit.as_secs_f64())]
+    Locked {
+        /// `ROLLBOOK_MIGRATION_LOCK_TIMEOUT`.
+        limit: Duration,
+    },
     /// A PostgreSQL that lacks what the schema needs.
     #[error("PostgreSQL {found} at {address} is too old")]
     TooOld {
@@ -109,6 +119,25 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether it may be gone by itself after a while: the server is away, starts, or has no connection left.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Timeout { .. } => true,
+            Self::Server { source, .. } => match source.as_database_error() {
+                Some(said) => said
+                    .code()
+                    .is_some_and(|code| code.starts_with("57P") || code == "53300"),
+                None => matches!(source, sqlx::Error::Io(_)),
+            },
+            _ => false,
+        }
+    }
+
+    /// What the driver or the server said.
+    fn cause(&self) -> Option<String> {
+        std::error::Error::source(self).map(ToString::to_string)
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> String {
         match self {
@@ -125,6 +154,9 @@ impl ConnectError {
             }
             Self::Server { .. } | Self::Timeout { .. } => {
                 "check DATABASE_URL, and that the server runs and lets this host in".to_owned()
+            }
+            Self::Locked { .. } => {
+                "wait for it, or give more time by ROLLBOOK_MIGRATION_LOCK_TIMEOUT".to_owned()
             }
             Self::TooOld { .. } => format!("use PostgreSQL {OLDEST_POSTGRES_MAJOR} or later"),
         }
@@ -245,7 +277,7 @@ async fn postgres_pool(
     settings: &DatabaseSettings,
     max_connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
-    let first = single(options, settings.connect_timeout).await?;
+    let first = single(options, settings).await?;
     if let Err(error) = first.close().await {
         tracing::debug!(%error, "the first connection did not close cleanly");
     }
@@ -287,12 +319,35 @@ pub(super) async fn postgres_connection(
         return Ok(None);
     };
     let options = with_application_name(*options);
-    let connection = single(&options, settings.connect_timeout).await?;
+    let connection = single(&options, settings).await?;
     Ok(Some((connection, address(&options))))
 }
 
-/// Connects once: a pool would repeat a refused attempt until its time is up, and then forget the reason.
-async fn single(options: &PgConnectOptions, limit: Duration) -> Result<PgConnection, ConnectError> {
+/// Connects, again and again where the server is away or starts: a pool would do so too, and then forget the reason.
+async fn single(
+    options: &PgConnectOptions,
+    settings: &DatabaseSettings,
+) -> Result<PgConnection, ConnectError> {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .with_total_delay(Some(settings.connect_retry));
+    let once = || connect_once(options, settings.connect_timeout);
+    once.retry(pauses)
+        .when(ConnectError::may_pass)
+        .notify(|error, pause| {
+            let pause_s = pause.as_secs_f64();
+            tracing::warn!(%error, cause = error.cause(), pause_s, "trying again");
+        })
+        .await
+}
+
+async fn connect_once(
+    options: &PgConnectOptions,
+    limit: Duration,
+) -> Result<PgConnection, ConnectError> {
     let address = address(options);
     let connection = match timeout(limit, options.connect()).await {
         Ok(Ok(connection)) => connection,
@@ -414,7 +469,10 @@ mod tests {
     async fn an_unreachable_server_is_told_at_once_and_without_the_password() {
         // Port 1 of this host: nothing listens there.
         let url = "postgres://rollbook:hunter2@127.0.0.1:1/rollbook?sslmode=disable";
-        let settings = DatabaseSettings::new(url.parse().expect("a good URL"));
+        let settings = DatabaseSettings {
+            connect_retry: Duration::ZERO,
+            ..DatabaseSettings::new(url.parse().expect("a good URL"))
+        };
         let error = connect(&settings).await.expect_err("refused");
         assert_eq!(
             error.to_string(),

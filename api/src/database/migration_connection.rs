@@ -1,5 +1,7 @@
 //! The connection that migrations run on, one process at a time.
 
+use std::time::Duration;
+
 use sea_orm::{
     DatabaseConnection,
     sqlx::{self, Connection, PgConnection},
@@ -23,16 +25,27 @@ impl MigrationConnection {
     /// Connects, and waits until no other process migrates this database.
     pub async fn open(settings: &DatabaseSettings) -> Result<Self, ConnectError> {
         let connection = connect_for_migrations(settings).await?;
+        let limit = settings.migration_lock_timeout;
         let lock = match postgres_connection(settings).await? {
             None => None,
-            Some((mut holder, address)) => {
-                take_lock(&mut holder)
-                    .await
-                    .map_err(|source| ConnectError::Server { address, source })?;
-                Some(holder)
-            }
+            Some((mut holder, address)) => match take_lock(&mut holder, limit).await {
+                Ok(()) => Some(holder),
+                Err(source) if is_lock_timeout(&source) => {
+                    return Err(ConnectError::Locked { limit });
+                }
+                Err(source) => return Err(ConnectError::Server { address, source }),
+            },
         };
         Ok(Self { connection, lock })
+    }
+
+    /// Connects, to look only: waits for nobody.
+    pub async fn open_unlocked(settings: &DatabaseSettings) -> Result<Self, ConnectError> {
+        let connection = connect_for_migrations(settings).await?;
+        Ok(Self {
+            connection,
+            lock: None,
+        })
     }
 
     /// The connection itself.
@@ -53,7 +66,7 @@ impl MigrationConnection {
     }
 }
 
-async fn take_lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+async fn take_lock(connection: &mut PgConnection, limit: Duration) -> Result<(), sqlx::Error> {
     let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
         .bind(LOCK)
         .fetch_one(&mut *connection)
@@ -61,10 +74,23 @@ async fn take_lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     if taken {
         return Ok(());
     }
-    tracing::info!("another process migrates this database; waiting for it");
+    tracing::info!(
+        limit_s = limit.as_secs_f64(),
+        "another process migrates this database; waiting for it"
+    );
+    sqlx::query("SELECT set_config('lock_timeout', $1, false)")
+        .bind(limit.as_millis().to_string())
+        .execute(&mut *connection)
+        .await?;
     sqlx::query("SELECT pg_advisory_lock($1)")
         .bind(LOCK)
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// PostgreSQL's lock_not_available.
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some("55P03")
 }

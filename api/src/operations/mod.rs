@@ -1,1 +1,3 @@
 //! What operators do with a database: as values, for the command line and the tests alike.
+
+pub mod migration;

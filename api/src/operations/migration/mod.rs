@@ -1,0 +1,147 @@
+//! Migrations with what sea-orm-migration leaves out: a lock, a record of what was applied, a plan, and a check of all of
+//! it. Its own table stays as it is, so that `sea-orm-cli migrate` goes on working beside this.
+//!
+//! Everything here is generic over the list of migrations: the binary has one, the tests have broken ones.
+
+mod effect;
+mod history;
+mod plan;
+mod recording;
+mod run;
+mod validation;
+
+pub use effect::Effect;
+pub use history::{Entry, History, MIGRATIONS_TABLE, RECORDS_TABLE, Status};
+pub use plan::{Plan, PlannedMigration, PlannedStatement};
+pub use recording::{Direction, fingerprint};
+pub use run::{Done, Loss, down, fresh, losses, reset, up};
+pub use validation::{Finding, FindingKind, validate};
+
+use sea_orm::DbErr;
+use sea_orm_migration::MigratorTrait;
+
+/// How far to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To the end.
+    All,
+    /// So many migrations.
+    Count(u32),
+    /// Until this migration is the last that is applied; its whole name, or what follows the version in it.
+    To(String),
+}
+
+/// Why nothing more was done.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The target is no migration of this build.
+    #[error("there is no migration {name:?}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The target lies in the other direction.
+    #[error("{name} is {} already", match direction { Direction::Up => "applied", Direction::Down => "rolled back" })]
+    WrongWay {
+        /// The target.
+        name: String,
+        /// What was asked for.
+        direction: Direction,
+    },
+    /// The database has migrations that this build does not know.
+    #[error("the database has migrations that this version does not know: {}", unknown.join(", "))]
+    Ahead {
+        /// Their names.
+        unknown: Vec<String>,
+    },
+    /// There are tables, but no record of what made them.
+    #[error(
+        "the table {MIGRATIONS_TABLE} is missing, but there is a table {table}; nothing was changed"
+    )]
+    HistoryMissing {
+        /// One of the tables that migrations make.
+        table: String,
+    },
+    /// Another process holds the lock.
+    #[error("another process has been migrating this database for longer than {} s", limit.as_secs_f64())]
+    Locked {
+        /// How long it was waited for.
+        limit: std::time::Duration,
+    },
+    /// A migration failed. It was rolled back whole, and is not recorded.
+    #[error("{name} could not be {}; it was rolled back whole, and what was done before it stays",
+        match direction { Direction::Up => "applied", Direction::Down => "rolled back" })]
+    Failed {
+        /// Its name.
+        name: String,
+        /// What it was doing.
+        direction: Direction,
+        /// What the database said.
+        source: DbErr,
+    },
+    /// The database failed otherwise.
+    #[error("the database failed")]
+    Database(#[from] DbErr),
+}
+
+impl MigrationError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unknown { known, .. } => format!("there are: {}", known.join(", ")),
+            Self::WrongWay { direction: Direction::Up, .. } => {
+                "`rollbook migrate down --to NAME` goes back to a migration".to_owned()
+            }
+            Self::WrongWay { direction: Direction::Down, .. } => {
+                "`rollbook migrate up --to NAME` goes on to a migration".to_owned()
+            }
+            Self::Ahead { .. } => "use the newer rollbook that applied them".to_owned(),
+            Self::HistoryMissing { .. } => {
+                "if it was lost, restore it from a backup; if the tables belong to something else, use another database"
+                    .to_owned()
+            }
+            Self::Locked { .. } => {
+                "wait for it, or give more time by ROLLBOOK_MIGRATION_LOCK_TIMEOUT".to_owned()
+            }
+            Self::Failed { .. } => "`rollbook migrate status` shows how far it came".to_owned(),
+            Self::Database(_) => return None,
+        })
+    }
+}
+
+/// The whole name of a migration of this build.
+///
+/// # Errors
+/// [`MigrationError::Unknown`].
+pub fn resolve<M: MigratorTrait>(name: &str) -> Result<String, MigrationError> {
+    let known: Vec<String> = names::<M>();
+    let found = known
+        .iter()
+        .find(|known| *known == name || short(known) == name);
+    found.cloned().ok_or_else(|| MigrationError::Unknown {
+        name: name.to_owned(),
+        known: known.iter().map(|known| short(known).to_owned()).collect(),
+    })
+}
+
+/// The names of the migrations of this build, oldest first.
+pub fn names<M: MigratorTrait>() -> Vec<String> {
+    M::migrations()
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect()
+}
+
+/// What follows the version in a name: `create_users` of `m20261121_000002_create_users`.
+pub fn short(name: &str) -> &str {
+    name.splitn(3, '_').nth(2).unwrap_or(name)
+}
+
+/// The version in a name: `m20261121_000002` of `m20261121_000002_create_users`.
+pub fn version(name: &str) -> &str {
+    name.len()
+        .checked_sub(short(name).len() + 1)
+        .map_or(name, |end| &name[..end])
+}

@@ -1,0 +1,278 @@
+//! Whether the migrations of this build and those of the database fit together, and whether each can be taken back.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the reversals are tried in a throw-away schema or file"
+)]
+
+use std::collections::BTreeMap;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, Statement, TransactionTrait,
+};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
+use serde::Serialize;
+
+use super::history::{History, Status};
+use super::recording::{self, Direction, fingerprint};
+use super::{MigrationError, version};
+use crate::core::clock;
+
+/// What does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// The database has it, this build does not.
+    Unknown,
+    /// It is not what it was when it was applied.
+    Changed,
+    /// It is pending, and a later one was applied.
+    OutOfOrder,
+    /// Two of this build have one name.
+    DuplicateName,
+    /// Two of this build have one version.
+    DuplicateVersion,
+    /// It cannot be rolled back.
+    NoReversal,
+    /// Rolling it back fails, or leaves something behind.
+    FailingReversal,
+}
+
+/// Something that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// The migration.
+    pub migration: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+impl Finding {
+    fn new(kind: FindingKind, migration: &str, message: impl Into<String>) -> Self {
+        let mend = match kind {
+            FindingKind::Unknown => "use the rollbook that applied it, or one that is newer",
+            FindingKind::Changed => {
+                "an applied migration never changes: restore it, and make the change in a new one; `rollbook schema \
+                 diff` shows what the database lacks"
+            }
+            FindingKind::OutOfOrder => {
+                "roll back to the migration before it and go up again, or rename it to come last"
+            }
+            FindingKind::DuplicateName | FindingKind::DuplicateVersion => "rename one of the two",
+            FindingKind::NoReversal => "write its down",
+            FindingKind::FailingReversal => "mend its down: it has to undo all that its up does",
+        };
+        Self {
+            kind,
+            migration: migration.to_owned(),
+            message: message.into(),
+            mend: mend.to_owned(),
+        }
+    }
+}
+
+/// Everything that does not fit. Changes nothing: reversals are tried in a file in memory, or on PostgreSQL in a schema
+/// of their own within a transaction that is rolled back.
+///
+/// # Errors
+/// The database's.
+pub async fn validate<M: MigratorTrait>(
+    database: &DatabaseConnection,
+) -> Result<Vec<Finding>, MigrationError> {
+    let mut findings = duplicates::<M>();
+    let history = History::read::<M>(database).await?;
+    findings.extend(misfits::<M>(&history, database.get_database_backend()).await?);
+    findings.extend(irreversible::<M>(database).await?);
+    Ok(findings)
+}
+
+fn duplicates<M: MigratorTrait>() -> Vec<Finding> {
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in super::names::<M>() {
+        versions
+            .entry(version(&name).to_owned())
+            .or_default()
+            .push(name);
+    }
+    let mut findings = Vec::new();
+    for (version, names) in versions {
+        for (index, name) in names.iter().enumerate().skip(1) {
+            if names[..index].contains(name) {
+                let message = "two migrations have this name";
+                findings.push(Finding::new(FindingKind::DuplicateName, name, message));
+            } else {
+                let message = format!("{} has the version {version} too", names[0]);
+                findings.push(Finding::new(FindingKind::DuplicateVersion, name, message));
+            }
+        }
+    }
+    findings
+}
+
+async fn misfits<M: MigratorTrait>(
+    history: &History,
+    backend: DbBackend,
+) -> Result<Vec<Finding>, DbErr> {
+    let mut findings = Vec::new();
+    for name in history.unknown() {
+        let message = "the database has it, and this version does not";
+        findings.push(Finding::new(FindingKind::Unknown, &name, message));
+    }
+    let last = history.applied().pop();
+    for entry in &history.entries {
+        if entry.status == Status::Pending
+            && let Some(last) = last.as_ref().filter(|last| **last > entry.name)
+        {
+            let message = format!("it is pending, but {last} was applied");
+            findings.push(Finding::new(FindingKind::OutOfOrder, &entry.name, message));
+        }
+    }
+    for migration in M::migrations() {
+        let name = migration.name();
+        let mut entries = history.entries.iter();
+        let recorded = entries
+            .find(|entry| entry.name == name)
+            .and_then(|entry| entry.fingerprint.as_ref());
+        let Some(recorded) = recorded else { continue };
+        let current = fingerprint(migration.as_ref(), backend).await?;
+        if *recorded != current {
+            let message = format!(
+                "it was applied as {}, and is {} now",
+                &recorded[..recorded.len().min(12)],
+                &current[..12]
+            );
+            findings.push(Finding::new(FindingKind::Changed, name, message));
+        }
+    }
+    Ok(findings)
+}
+
+async fn irreversible<M: MigratorTrait>(
+    database: &DatabaseConnection,
+) -> Result<Vec<Finding>, DbErr> {
+    let backend = database.get_database_backend();
+    let mut findings = Vec::new();
+    for migration in M::migrations() {
+        if let Err(error) =
+            recording::statements(migration.as_ref(), Direction::Down, backend).await
+        {
+            let message = format!("it cannot be rolled back: {error}");
+            findings.push(Finding::new(
+                FindingKind::NoReversal,
+                migration.name(),
+                message,
+            ));
+        }
+    }
+    if findings.is_empty() {
+        findings.extend(try_reversals::<M>(database).await?);
+    }
+    Ok(findings)
+}
+
+/// Applies all, and rolls back all; each has to leave what was there before it was applied.
+async fn try_reversals<M: MigratorTrait>(
+    database: &DatabaseConnection,
+) -> Result<Option<Finding>, DbErr> {
+    let memory;
+    let trial = match database.get_database_backend() {
+        DbBackend::Sqlite => {
+            let mut options = ConnectOptions::new("sqlite::memory:");
+            options.max_connections(1).sqlx_logging(false);
+            memory = Database::connect(options).await?;
+            memory.begin().await?
+        }
+        _ => {
+            let transaction = database.begin().await?;
+            let schema = format!("rollbook_validation_{}", clock::new_id().simple());
+            // Nobody is kept waiting: what cannot be had at once is a finding.
+            let prepare = format!(
+                "SET LOCAL lock_timeout = '2s'; CREATE SCHEMA {schema};
+                 SELECT set_config('search_path', '{schema}, ' || current_setting('search_path'), true)"
+            );
+            transaction.execute_unprepared(&prepare).await?;
+            transaction
+        }
+    };
+    let outcome = there_and_back::<M>(&trial).await;
+    trial.rollback().await?;
+    outcome
+}
+
+async fn there_and_back<M: MigratorTrait>(
+    trial: &DatabaseTransaction,
+) -> Result<Option<Finding>, DbErr> {
+    let manager = SchemaManager::new(trial);
+    let mut before = Vec::new();
+    let failed = |migration: &dyn MigrationTrait, what: &str, error: DbErr| {
+        let message = format!("{what} fails: {error}");
+        Finding::new(FindingKind::FailingReversal, migration.name(), message)
+    };
+    let migrations = M::migrations();
+    for migration in &migrations {
+        before.push(objects(trial).await?);
+        if let Err(error) = migration.up(&manager).await {
+            return Ok(Some(failed(
+                migration.as_ref(),
+                "applying it on trial",
+                error,
+            )));
+        }
+    }
+    for (migration, before) in migrations.iter().zip(before).rev() {
+        if let Err(error) = migration.down(&manager).await {
+            return Ok(Some(failed(
+                migration.as_ref(),
+                "rolling it back on trial",
+                error,
+            )));
+        }
+        let after = objects(trial).await?;
+        let left = after.iter().filter(|object| !before.contains(object));
+        let gone = before.iter().filter(|object| !after.contains(object));
+        let differing: Vec<&str> = left.chain(gone).map(String::as_str).collect();
+        if !differing.is_empty() {
+            let message = format!(
+                "rolled back, it leaves a difference: {}",
+                differing.join(", ")
+            );
+            let kind = FindingKind::FailingReversal;
+            return Ok(Some(Finding::new(kind, migration.name(), message)));
+        }
+    }
+    Ok(None)
+}
+
+/// The name of everything in the schema on trial.
+async fn objects(trial: &DatabaseTransaction) -> Result<Vec<String>, DbErr> {
+    let backend = trial.get_database_backend();
+    let sql = match backend {
+        DbBackend::Sqlite => {
+            "SELECT type || ' ' || name || coalesce(' ' || sql, '') FROM sqlite_schema ORDER BY 1"
+        }
+        _ => {
+            "SELECT 'relation ' || relname || coalesce(': ' || (
+                SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
+                FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped), '')
+             FROM pg_class c WHERE relnamespace = current_schema()::regnamespace
+             UNION ALL SELECT 'type ' || typname FROM pg_type WHERE typnamespace = current_schema()::regnamespace
+             UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
+             UNION ALL SELECT 'constraint ' || conname FROM pg_constraint
+                       WHERE connamespace = current_schema()::regnamespace
+             UNION ALL SELECT 'trigger ' || tgname || ' on ' || relname FROM pg_trigger t
+                       JOIN pg_class c ON c.oid = tgrelid
+                       WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal
+             UNION ALL SELECT 'extension ' || extname FROM pg_extension
+             ORDER BY 1"
+        }
+    };
+    let rows = trial
+        .query_all_raw(Statement::from_string(backend, sql))
+        .await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
