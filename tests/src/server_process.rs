@@ -83,6 +83,16 @@ pub fn run(database_url: &str, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("rollbook to end")
 }
 
+/// Starts a command of the binary, with these environment variables; the test ends it.
+pub fn spawn(database_url: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Child {
+    let directory = TempDir::new().expect("a temporary directory");
+    rollbook(&directory, database_url)
+        .args(arguments)
+        .envs(settings.iter().copied())
+        .spawn()
+        .expect("rollbook to start")
+}
+
 /// Makes the first system admin by the command line.
 pub fn bootstrap(database: &TestDatabase) -> Bootstrapped {
     let directory = TempDir::new().expect("a temporary directory");

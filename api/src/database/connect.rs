@@ -127,7 +127,8 @@ impl ConnectError {
                 Some(said) => said
                     .code()
                     .is_some_and(|code| code.starts_with("57P") || code == "53300"),
-                None => matches!(source, sqlx::Error::Io(_)),
+                // Whoever stands before a server that is away takes the connection and ends it.
+                None => matches!(source, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)),
             },
             _ => false,
         }

@@ -19,6 +19,7 @@ mod input;
 mod logs;
 mod memberships;
 mod merge_patch;
+mod migrate;
 mod migrations;
 mod operator;
 mod organizations;

@@ -6,7 +6,7 @@ use sea_orm::DatabaseConnection;
 use tests::database::{Backend, TestDatabase, execute, text_rows};
 use uuid::Uuid;
 
-const TABLES: [&str; 6] = [
+pub const TABLES: [&str; 6] = [
     "organizations",
     "users",
     "memberships",
@@ -340,7 +340,7 @@ fn copy_of(table: &str, columns: &str) -> String {
 }
 
 /// One row in each table, every unique column filled.
-async fn fill(backend: Backend, connection: &DatabaseConnection) {
+pub async fn fill(backend: Backend, connection: &DatabaseConnection) {
     let [organization, user, second] = [(); 3].map(|()| backend.id(Uuid::now_v7()));
     let hash = match backend {
         Backend::Sqlite => "x'00'",
@@ -360,7 +360,7 @@ async fn fill(backend: Backend, connection: &DatabaseConnection) {
     execute(connection, &rows).await.unwrap();
 }
 
-async fn count(connection: &DatabaseConnection, table: &str) -> usize {
+pub async fn count(connection: &DatabaseConnection, table: &str) -> usize {
     text_rows(
         connection,
         &format!("SELECT CAST(created_at AS text) FROM {table}"),
@@ -370,11 +370,11 @@ async fn count(connection: &DatabaseConnection, table: &str) -> usize {
 }
 
 /// Everything that the database's catalog says of the schema, line by line.
-async fn schema(backend: Backend, connection: &DatabaseConnection) -> Vec<String> {
+pub async fn schema(backend: Backend, connection: &DatabaseConnection) -> Vec<String> {
     let query = match backend {
         Backend::Sqlite => {
             "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema
-             WHERE tbl_name <> 'seaql_migrations' ORDER BY 1"
+             WHERE tbl_name NOT IN ('seaql_migrations', 'rollbook_migrations') ORDER BY 1"
         }
         Backend::Postgres => POSTGRES_SCHEMA,
     };
@@ -395,4 +395,4 @@ SELECT line FROM (
       AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')
   UNION ALL SELECT concat_ws(' ', 'enum', enumtypid::regtype, enumsortorder, enumlabel), '' FROM pg_enum
   UNION ALL SELECT concat_ws(' ', 'extension', extname, obj_description(oid, 'pg_extension')), '' FROM pg_extension
-) AS schema WHERE home NOT IN ('seaql_migrations') ORDER BY 1";
+) AS schema WHERE home NOT IN ('seaql_migrations', 'rollbook_migrations') ORDER BY 1";
