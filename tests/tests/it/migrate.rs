@@ -766,3 +766,27 @@ async fn a_database_that_is_ahead_is_refused_by_the_binary(
     }
     assert!(migrate(&database, &["status"]).1.contains("m29991231_000001_make_more  1970-01-01T00:00:01Z  by another tool  not known to this version"));
 }
+
+/// A released migration never changes: a database that has it would differ from a new one, and `validate` would say so.
+#[tokio::test]
+async fn each_migration_is_what_it_was() {
+    let mut lines = Vec::new();
+    for migration in Migrator::migrations() {
+        for (name, backend) in [
+            ("sqlite", sea_orm::DbBackend::Sqlite),
+            ("postgres", sea_orm::DbBackend::Postgres),
+        ] {
+            let fingerprint = migration::fingerprint(migration.as_ref(), backend)
+                .await
+                .unwrap();
+            lines.push(format!("{fingerprint} {name} {}\n", migration.name()));
+        }
+    }
+    let found = lines.concat();
+    let committed = include_str!("fingerprints.txt");
+    assert!(
+        found == committed,
+        "a migration changed, or one was added. If it was released, undo that and write a new one; if not, \
+         tests/tests/it/fingerprints.txt is:\n{found}"
+    );
+}
