@@ -11,6 +11,7 @@ use sea_orm::sqlx;
 
 pub mod bootstrap;
 pub mod config;
+mod doctor;
 mod environment_file;
 mod migrate;
 mod openapi;
@@ -19,6 +20,7 @@ mod serve;
 mod usage;
 
 use bootstrap::{BootstrapCommand, BootstrapError};
+use doctor::{DoctorCommand, DoctorError};
 use environment_file::EnvironmentFileError;
 use migrate::{MigrateCommand, MigrateError};
 use output::print;
@@ -49,6 +51,7 @@ enum Command {
     Serve(ServeCommand),
     Migrate(MigrateCommand),
     Bootstrap(BootstrapCommand),
+    Doctor(DoctorCommand),
     /// Print the OpenAPI 3.1 document of the API; needs no database
     Openapi,
 }
@@ -65,6 +68,8 @@ enum CommandError {
     Migrate(#[from] MigrateError),
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
+    #[error(transparent)]
+    Doctor(#[from] DoctorError),
     #[error("the OpenAPI document cannot be written as JSON")]
     Openapi(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
@@ -78,6 +83,7 @@ impl CommandError {
             Self::Serve(error) => error.hint(),
             Self::Migrate(error) => error.hint(),
             Self::Bootstrap(error) => error.hint(),
+            Self::Doctor(error) => error.hint(),
             Self::Runtime(_) | Self::Openapi(_) | Self::Output(_) => None,
         }
     }
@@ -114,6 +120,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Serve(command) => runtime()?.block_on(command.run())?,
         Command::Migrate(command) => runtime()?.block_on(command.run())?,
         Command::Bootstrap(command) => runtime()?.block_on(command.run())?,
+        Command::Doctor(command) => runtime()?.block_on(command.run())?,
         Command::Openapi => print(&openapi::document()?).or_else(is_closed)?,
     }
     Ok(())

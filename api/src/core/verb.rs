@@ -8,6 +8,9 @@ macro_rules! verbs {
         pub enum Verb { $($verb,)* }
 
         impl Verb {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Verb::$verb,)*];
+
             /// Its name in the event's type.
             pub fn name(self) -> &'static str { match self { $(Verb::$verb => $name,)* } }
         }

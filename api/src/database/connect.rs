@@ -203,6 +203,22 @@ pub(super) async fn connect_for_migrations(
     }
 }
 
+/// Opens connections that look only, and take their time: no statement of theirs is cut short. One can read in a
+/// transaction while the other is used beside it.
+pub async fn connect_for_examination(
+    settings: &DatabaseSettings,
+) -> Result<DatabaseConnection, ConnectError> {
+    match settings.url.target()? {
+        Target::Sqlite(file) if !file.path.exists() => {
+            Err(ConnectError::MissingFile { path: file.path })
+        }
+        Target::Sqlite(file) => sqlite_readers(&file, settings).await,
+        Target::Postgres(options) => {
+            postgres_pool(&with_application_name(*options), settings, 2).await
+        }
+    }
+}
+
 async fn sqlite_writer(
     file: &SqliteFile,
     settings: &DatabaseSettings,

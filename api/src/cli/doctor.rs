@@ -1,0 +1,176 @@
+//! `rollbook doctor`: looks whether the database is what Rollbook left in it.
+
+use std::io;
+
+use clap::Args;
+use sea_orm::{DatabaseConnection, DbErr};
+use serde_json::json;
+use tracing_subscriber::util::TryInitError;
+
+use super::{
+    config::{DatabaseSettings, LogSettings},
+    output::{OutputFormat, Progress, print},
+};
+use crate::{
+    core::log,
+    database::{ConnectError, SchemaError, connect_for_examination, require_current},
+    operations::doctor::{self, CheckResult, Options, Report, Severity},
+};
+
+/// Check the data and the trail: references, rules, events, and that each row is what its events say
+#[derive(Args, Debug)]
+#[command(
+    after_help = "It reads everything in one snapshot and changes nothing; servers go on meanwhile. Exit status: 0 \
+                        nothing is wrong (there may be warnings), 1 something is, 2 bad usage or settings."
+)]
+pub(super) struct DoctorCommand {
+    /// Run these checks alone: names, separated by commas
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = check_name)]
+    only: Vec<String>,
+
+    /// Show what is checked, and check nothing
+    #[arg(long)]
+    list: bool,
+
+    /// Size of a table with its indexes above which it is told (SQLite: of the file)
+    #[arg(
+        long,
+        env = "ROLLBOOK_TABLE_SIZE_LIMIT",
+        value_name = "BYTES",
+        default_value_t = 1 << 30
+    )]
+    table_size_limit: u64,
+
+    /// Form of the answer: for people, or one line of JSON
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
+    format: OutputFormat,
+
+    #[command(flatten)]
+    database: DatabaseSettings,
+    #[command(flatten)]
+    log: LogSettings,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such check; there are: {0}")]
+struct UnknownCheck(String);
+
+fn check_name(text: &str) -> Result<String, UnknownCheck> {
+    let names: Vec<&str> = doctor::list().into_iter().map(|(name, _)| name).collect();
+    match names.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(UnknownCheck(names.join(", "))),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DoctorError {
+    #[error("the log cannot start")]
+    Log(#[from] TryInitError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error("the database failed")]
+    Database(#[from] DbErr),
+    #[error("something is wrong: {0} of the checks found it")]
+    Found(usize),
+    #[error("the answer cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("standard output cannot be written")]
+    Output(#[from] io::Error),
+}
+
+impl DoctorError {
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Connect(error) => Some(error.hint()),
+            Self::Schema(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+impl DoctorCommand {
+    pub(super) async fn run(self) -> Result<(), DoctorError> {
+        if self.list {
+            return self.show_list();
+        }
+        log::start(&self.log.filter, self.log.format)?;
+        let database = connect_for_examination(&self.database).await?;
+        let outcome = self.examine(&database).await;
+        if let Err(error) = database.close().await {
+            tracing::debug!(%error, "the connections did not close cleanly");
+        }
+        let report = outcome?;
+        match self.format {
+            OutputFormat::Json => print(&serde_json::to_string(&report)?)?,
+            OutputFormat::Text => print(&as_text(&report))?,
+        }
+        match report.overall {
+            true => Ok(()),
+            false => Err(DoctorError::Found(report.summary.errors)),
+        }
+    }
+
+    async fn examine(&self, database: &DatabaseConnection) -> Result<Report, DoctorError> {
+        match require_current(database).await {
+            // What is newer is told by the check of the migrations.
+            Ok(()) | Err(SchemaError::Ahead { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let options = Options {
+            only: self.only.clone(),
+            table_size_limit: self.table_size_limit,
+        };
+        let examined = doctor::examine(database, &options, Progress::default());
+        Ok(examined.await?)
+    }
+
+    fn show_list(&self) -> Result<(), DoctorError> {
+        let list = doctor::list();
+        match self.format {
+            OutputFormat::Text => {
+                for (name, description) in list {
+                    print(&format!("{name}\n  {description}"))?;
+                }
+            }
+            OutputFormat::Json => {
+                let checks: Vec<_> = list
+                    .into_iter()
+                    .map(|(name, description)| json!({"name": name, "description": description}))
+                    .collect();
+                print(&serde_json::to_string(&json!({ "checks": checks }))?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn as_text(report: &Report) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for result in &report.results {
+        let CheckResult {
+            name,
+            message,
+            details,
+            mend,
+            ..
+        } = result;
+        let word = match (result.passed, result.severity) {
+            (true, _) => "ok     ",
+            (false, Severity::Error) => "ERROR  ",
+            (false, _) => "WARNING",
+        };
+        lines.push(format!("{word} {name}: {message}"));
+        lines.extend(details.iter().map(|detail| format!("          {detail}")));
+        lines.extend(mend.iter().map(|mend| format!("        → {mend}")));
+    }
+    let summary = report.summary;
+    let overall = if report.overall { "PASS" } else { "FAIL" };
+    lines.push(format!(
+        "{overall}: {} passed, {} warnings, {} errors",
+        summary.passed, summary.warnings, summary.errors
+    ));
+    lines.join("\n")
+}

@@ -1,0 +1,192 @@
+//! Rows that name rows which are not there, and rows of which there may be one only.
+
+use async_trait::async_trait;
+use entity::{api_keys, events, idempotency_keys, memberships, organizations, users};
+use sea_orm::{DbErr, EntityTrait, Identity, Iterable, RelationTrait, sea_query::TableRef};
+
+use super::{Check, Conclusion, Examination, Findings, Severity};
+
+/// A column that names a row of another table by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The table that has the column.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The table of the row that is named.
+    pub target: String,
+}
+
+/// Every reference of the schema, as the generated entities have them.
+pub fn references() -> Vec<Reference> {
+    let mut references = Vec::new();
+    references.extend(references_of::<organizations::Entity>());
+    references.extend(references_of::<users::Entity>());
+    references.extend(references_of::<memberships::Entity>());
+    references.extend(references_of::<events::Entity>());
+    references.extend(references_of::<api_keys::Entity>());
+    references.extend(references_of::<idempotency_keys::Entity>());
+    references
+}
+
+fn references_of<E: EntityTrait>() -> Vec<Reference> {
+    let relations = E::Relation::iter().map(|relation| relation.def());
+    let owned = relations.filter(|relation| !relation.is_owner);
+    let references = owned.filter_map(|relation| {
+        Some(Reference {
+            table: name(&relation.from_tbl)?,
+            column: single(&relation.from_col)?,
+            target: name(&relation.to_tbl)?,
+        })
+    });
+    references.collect()
+}
+
+fn name(table: &TableRef) -> Option<String> {
+    match table {
+        TableRef::Table(name, _) => Some(name.1.to_string()),
+        _ => None,
+    }
+}
+
+fn single(identity: &Identity) -> Option<String> {
+    match identity {
+        Identity::Unary(column) => Some(column.to_string()),
+        _ => None,
+    }
+}
+
+/// The columns of which each combination may be there once, as SQL; where one of them is null, any number may.
+pub const UNIQUE_SETS: &[(&str, &[&str])] = &[
+    ("organizations", &["id"]),
+    ("organizations", &["slug"]),
+    ("users", &["id"]),
+    ("users", &["lower(email)"]),
+    ("users", &["username"]),
+    ("users", &["password_reset_token"]),
+    ("users", &["email_verification_token"]),
+    ("memberships", &["id"]),
+    ("memberships", &["user_id", "organization_id"]),
+    ("memberships", &["invitation_token"]),
+    ("events", &["id"]),
+    ("events", &["aggregate_id", "aggregate_version"]),
+    ("api_keys", &["id"]),
+    ("api_keys", &["key_id"]),
+    ("api_keys", &["key_hash"]),
+    ("idempotency_keys", &["credential_id", "key_hash"]),
+];
+
+/// Columns whose values are told: the others are secrets, or say something of a person.
+const TELLING: &[&str] = &[
+    "id",
+    "user_id",
+    "organization_id",
+    "aggregate_id",
+    "slug",
+    "key_id",
+];
+
+pub(super) struct ForeignKeys;
+
+#[async_trait]
+impl Check for ForeignKeys {
+    fn name(&self) -> &'static str {
+        "foreign-key-constraints"
+    }
+
+    fn description(&self) -> &'static str {
+        "Each row that a row refers to is there, read through the data"
+    }
+
+    fn mend(&self) -> &'static str {
+        "restore the row that is missing from a backup, or take the reference away; then see by `rollbook schema diff` \
+         whether the constraint is there"
+    }
+
+    async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
+        let mut findings = Findings::default();
+        let references = references();
+        for (done, reference) in references.iter().enumerate() {
+            examination.show(self.name(), done as u64, Some(references.len() as u64));
+            let Reference {
+                table,
+                column,
+                target,
+            } = reference;
+            let (id, missing) = (
+                examination.id("child.id"),
+                examination.id(&format!("child.{column}")),
+            );
+            let sql = format!(
+                "SELECT '{table} ' || {id} || ': {column} names {target} ' || {missing} || ', which is not there'
+                 FROM {table} AS child
+                 WHERE child.{column} IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM {target} AS parent WHERE parent.id = child.{column})"
+            );
+            findings.add(examination.findings(&sql).await?);
+        }
+        let none = format!(
+            "all {} references name rows that are there",
+            references.len()
+        );
+        Ok(Conclusion::of(
+            findings,
+            Severity::Error,
+            &none,
+            "rows name a row that is not there",
+        ))
+    }
+}
+
+pub(super) struct UniqueSets;
+
+#[async_trait]
+impl Check for UniqueSets {
+    fn name(&self) -> &'static str {
+        "unique-constraints"
+    }
+
+    fn description(&self) -> &'static str {
+        "What may be there once is there once; e-mail addresses in any case of letters"
+    }
+
+    fn mend(&self) -> &'static str {
+        "decide which of the rows is right and change the others; then see by `rollbook schema diff` whether the \
+         constraint is there"
+    }
+
+    async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
+        let mut findings = Findings::default();
+        for (done, (table, columns)) in UNIQUE_SETS.iter().enumerate() {
+            examination.show(self.name(), done as u64, Some(UNIQUE_SETS.len() as u64));
+            let told: Vec<String> = columns
+                .iter()
+                .filter(|column| TELLING.contains(column))
+                .map(|column| match *column {
+                    "slug" | "key_id" => format!("' ' || {column}"),
+                    _ => format!("' ' || {}", examination.id(column)),
+                })
+                .chain(std::iter::once("''".to_owned()))
+                .collect();
+            let list = columns.join(", ");
+            let present: Vec<String> = columns
+                .iter()
+                .map(|column| format!("{column} IS NOT NULL"))
+                .collect();
+            let sql = format!(
+                "SELECT '{table} ({list}):' || {} || ' ' || count(*) || ' times' FROM {table} WHERE {}
+                 GROUP BY {list} HAVING count(*) > 1",
+                told.join(" || "),
+                present.join(" AND "),
+            );
+            findings.add(examination.findings(&sql).await?);
+        }
+        let none = format!("all {} unique sets are unique", UNIQUE_SETS.len());
+        Ok(Conclusion::of(
+            findings,
+            Severity::Error,
+            &none,
+            "values are there more than once",
+        ))
+    }
+}

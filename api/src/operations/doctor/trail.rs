@@ -1,0 +1,357 @@
+//! The promise: every change has its event, and the events of a row give the row.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use entity::{api_keys, events, memberships, organizations, users};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Check, Conclusion, Examination, Findings, Severity};
+use crate::core::resource::{self, Resource};
+use crate::core::verb::Verb;
+
+/// Rows whose events are folded together.
+const ROWS: u64 = 500;
+/// Events that are read at once.
+const EVENTS: u64 = 2000;
+
+/// The types of aggregates, and of the events that each can have.
+fn event_types() -> Vec<(&'static str, String)> {
+    fn of<R: Resource>() -> impl Iterator<Item = (&'static str, String)> {
+        Verb::ALL
+            .iter()
+            .map(|verb| (R::AGGREGATE, R::event_type(*verb)))
+    }
+    let types = of::<organizations::Entity>().chain(of::<users::Entity>());
+    let types = types.chain(of::<memberships::Entity>());
+    types.chain(of::<api_keys::Entity>()).collect()
+}
+
+pub(super) struct EventIntegrity;
+
+#[async_trait]
+impl Check for EventIntegrity {
+    fn name(&self) -> &'static str {
+        "event-integrity"
+    }
+
+    fn description(&self) -> &'static str {
+        "Each event is whole, of a type that is known, and the versions of an aggregate have no gap and no double"
+    }
+
+    fn mend(&self) -> &'static str {
+        "events are never mended in place: restore the database from a backup, and find out who could change them; a \
+         type that is unknown may be a newer version's"
+    }
+
+    async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
+        let id = examination.id("id");
+        let mut findings = Findings::default();
+        let no_object = |column: &str| match examination.is_postgres() {
+            true => format!("jsonb_typeof({column}) IS DISTINCT FROM 'object'"),
+            false => format!(
+                "CASE WHEN json_valid({column}) THEN json_type({column}) IS NOT 'object' ELSE 1 END"
+            ),
+        };
+        let faults = [
+            (
+                "lacks a field",
+                "event_type IS NULL OR trim(event_type) = '' OR aggregate_type IS NULL OR trim(aggregate_type) = ''
+                 OR aggregate_id IS NULL OR source IS NULL OR trim(source) = '' OR event_timestamp IS NULL
+                 OR created_at IS NULL".to_owned(),
+            ),
+            ("has data that are no JSON object", no_object("data")),
+            ("has metadata that are no JSON object", no_object("metadata")),
+            ("has tags that are no JSON object", no_object("tags")),
+        ];
+        for (fault, condition) in faults {
+            examination.show(self.name(), findings.total, None);
+            let sql =
+                format!("SELECT 'event ' || {id} || ' {fault}' FROM events WHERE {condition}");
+            findings.add(examination.findings(&sql).await?);
+        }
+        let aggregate = examination.id("aggregate_id");
+        // In the order of the unique index: nothing is sorted.
+        let gaps = format!(
+            "SELECT 'aggregate ' || {aggregate} || ': version ' || aggregate_version || ' follows ' || before FROM (
+               SELECT aggregate_id, aggregate_version,
+                      coalesce(lag(aggregate_version) OVER (PARTITION BY aggregate_id ORDER BY aggregate_version), 0)
+                        AS before
+               FROM events) AS step
+             WHERE aggregate_version <> before + 1"
+        );
+        findings.add(examination.findings(&gaps).await?);
+        let known: Vec<String> = event_types()
+            .iter()
+            .map(|(aggregate, event)| format!("('{aggregate}', '{event}')"))
+            .collect();
+        let unknown = format!(
+            "SELECT 'event ' || {id} || ' is a ' || event_type || ' of a ' || aggregate_type || ', which is no type of event'
+             FROM events WHERE (aggregate_type, event_type) NOT IN (VALUES {})",
+            known.join(", ")
+        );
+        findings.add(examination.findings(&unknown).await?);
+        Ok(Conclusion::of(
+            findings,
+            Severity::Error,
+            "all events are whole",
+            "events are not whole",
+        ))
+    }
+}
+
+pub(super) struct AuditCompleteness;
+
+#[async_trait]
+impl Check for AuditCompleteness {
+    fn name(&self) -> &'static str {
+        "audit-completeness"
+    }
+
+    fn description(&self) -> &'static str {
+        "Each row has as many events as its version says, and they fold to the row: nothing was changed without its event"
+    }
+
+    fn mend(&self) -> &'static str {
+        "somebody changed the row or the trail with the triggers off: compare with a backup, put the row right by the API, \
+         and find out who it was"
+    }
+
+    async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
+        let mut audit = Audit {
+            examination,
+            findings: Findings::default(),
+            rows: 0,
+            events: 0,
+        };
+        audit.table::<organizations::Entity>("DELETED").await?;
+        audit.table::<users::Entity>("DELETED").await?;
+        audit.table::<memberships::Entity>("REMOVED").await?;
+        audit.table::<api_keys::Entity>("REVOKED").await?;
+        let none = format!(
+            "{} rows are what their {} events say",
+            audit.rows, audit.events
+        );
+        Ok(Conclusion::of(
+            audit.findings,
+            Severity::Error,
+            &none,
+            "differences of rows and events",
+        ))
+    }
+}
+
+/// What the fold needs of an event.
+#[derive(FromQueryResult)]
+struct Told {
+    aggregate_id: Uuid,
+    aggregate_version: i64,
+    data: Value,
+}
+
+/// What the events of one row say so far.
+#[derive(Default)]
+struct Fold {
+    version: i64,
+    /// The columns of which it is known what they are. A tombstone's are not: its event keeps what was lost.
+    known: Map<String, Value>,
+}
+
+impl Fold {
+    /// Takes the next event in; what does not fit to those before it.
+    fn take(&mut self, event: Told) -> Vec<String> {
+        let mut faults = Vec::new();
+        self.version = event.aggregate_version;
+        let (mut old, mut new) = (Map::new(), None);
+        if let Value::Object(mut data) = event.data {
+            if let Some(Value::Object(fields)) = data.remove("old") {
+                old = fields;
+            }
+            if let Some(Value::Object(fields)) = data.remove("new") {
+                new = Some(fields);
+            }
+        }
+        for (name, value) in &old {
+            if let Some(known) = self.known.get(name).filter(|known| !is_same(known, value)) {
+                let version = event.aggregate_version;
+                faults.push(format!(
+                    "{name} was {known} before version {version}, which says {value}"
+                ));
+            }
+        }
+        match new {
+            Some(fields) => self.known.extend(fields),
+            None => self.known.clear(),
+        }
+        faults
+    }
+
+    /// What the row has otherwise.
+    fn differs(&self, version: i64, row: &Map<String, Value>) -> Vec<String> {
+        if self.version != version {
+            return vec![format!(
+                "its version is {version}, and its last event has {}",
+                self.version
+            )];
+        }
+        let differing = self.known.iter().filter(|(name, value)| {
+            // A column that a later migration took away is in the trail for ever.
+            row.get(*name).is_some_and(|found| !is_same(found, value))
+        });
+        differing
+            .map(|(name, _)| format!("{name} is not what its events say"))
+            .collect()
+    }
+}
+
+/// Whether two values are the same; numbers by what they are, not by how they are written.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || one.as_f64() == other.as_f64()
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| is_same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(name, value)| other.get(name).is_some_and(|found| is_same(value, found)))
+        }
+        _ => one == other,
+    }
+}
+
+struct Audit<'a> {
+    examination: &'a Examination<'a>,
+    findings: Findings,
+    rows: u64,
+    events: u64,
+}
+
+impl Audit<'_> {
+    async fn table<R: Resource>(&mut self, removal: &str) -> Result<(), DbErr>
+    where
+        R::Model: IntoActiveModel<R::ActiveModel>,
+    {
+        let total = R::find().count(self.examination.snapshot).await?;
+        let (mut last, mut done) = (None, 0);
+        loop {
+            let mut select = R::find().order_by_asc(R::id_column()).limit(ROWS);
+            if let Some(last) = last {
+                select = select.filter(R::id_column().gt::<Uuid>(last));
+            }
+            let rows = select.all(self.examination.snapshot).await?;
+            let Some(newest) = rows.last() else { break };
+            last = Some(R::id(newest));
+            done += rows.len() as u64;
+            self.batch::<R>(&rows).await?;
+            let what = format!("audit-completeness: {}", R::AGGREGATE);
+            self.examination.show(&what, done, Some(total));
+        }
+        self.rows += done;
+        self.gone::<R>(removal).await
+    }
+
+    /// Folds the events of some rows, a page at a time, and compares each with its row.
+    async fn batch<R: Resource>(&mut self, rows: &[R::Model]) -> Result<(), DbErr> {
+        let ids: Vec<Uuid> = rows.iter().map(R::id).collect();
+        let mut waiting: BTreeMap<Uuid, &R::Model> =
+            rows.iter().map(|row| (R::id(row), row)).collect();
+        let mut current: Option<(Uuid, Fold)> = None;
+        let mut after = None;
+        loop {
+            let page = self.page(&ids, after).await?;
+            let is_last = (page.len() as u64) < EVENTS;
+            self.events += page.len() as u64;
+            for event in page {
+                let id = event.aggregate_id;
+                after = Some((id, event.aggregate_version));
+                if current.as_ref().is_some_and(|(open, _)| *open != id) {
+                    self.close::<R>(&mut waiting, current.take());
+                }
+                let (_, fold) = current.get_or_insert_with(|| (id, Fold::default()));
+                for fault in fold.take(event) {
+                    self.findings
+                        .push(|| format!("{} {id}: {fault}", R::AGGREGATE));
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+        self.close::<R>(&mut waiting, current);
+        for id in waiting.keys() {
+            self.findings
+                .push(|| format!("{} {id}: it has no event", R::AGGREGATE));
+        }
+        Ok(())
+    }
+
+    async fn page(&self, ids: &[Uuid], after: Option<(Uuid, i64)>) -> Result<Vec<Told>, DbErr> {
+        use events::Column::{AggregateId, AggregateVersion, Data};
+        let mut select = events::Entity::find()
+            .select_only()
+            .columns([AggregateId, AggregateVersion, Data])
+            .order_by_asc(AggregateId)
+            .order_by_asc(AggregateVersion)
+            .limit(EVENTS);
+        let rest = ids
+            .iter()
+            .copied()
+            .filter(|id| after.is_none_or(|(last, _)| *id >= last));
+        select = select.filter(AggregateId.is_in(rest));
+        if let Some((id, version)) = after {
+            let here = Expr::tuple([Expr::col(AggregateId), Expr::col(AggregateVersion)]);
+            select = select.filter(here.gt(Expr::tuple([Expr::val(id), Expr::val(version)])));
+        }
+        select.into_model().all(self.examination.snapshot).await
+    }
+
+    fn close<R: Resource>(
+        &mut self,
+        waiting: &mut BTreeMap<Uuid, &R::Model>,
+        folded: Option<(Uuid, Fold)>,
+    ) {
+        let Some((id, fold)) = folded else { return };
+        let Some(row) = waiting.remove(&id) else {
+            return;
+        };
+        let faults = match resource::snapshot::<R>(row) {
+            Ok(shown) => fold.differs(R::version(row), &shown),
+            Err(problem) => vec![problem.detail().to_owned()],
+        };
+        for fault in faults {
+            self.findings
+                .push(|| format!("{} {id}: {fault}", R::AGGREGATE));
+        }
+    }
+
+    /// Aggregates whose row is gone, though their last event does not say so.
+    async fn gone<R: Resource>(&mut self, removal: &str) -> Result<(), DbErr> {
+        let id = self.examination.id("first.aggregate_id");
+        let (aggregate, table) = (R::AGGREGATE, R::default().table_name().to_owned());
+        let event = format!("{}.{removal}", aggregate.to_uppercase());
+        let sql = format!(
+            "SELECT '{aggregate} ' || {id} || ': its row is gone without an event' FROM events AS first
+             WHERE first.aggregate_type = '{aggregate}' AND first.aggregate_version = 1
+               AND NOT EXISTS (SELECT 1 FROM {table} AS here WHERE here.id = first.aggregate_id)
+               AND (SELECT last.event_type FROM events AS last WHERE last.aggregate_id = first.aggregate_id
+                    ORDER BY last.aggregate_version DESC LIMIT 1) <> '{event}'"
+        );
+        let found = self.examination.findings(&sql).await?;
+        self.findings.add(found);
+        Ok(())
+    }
+}
