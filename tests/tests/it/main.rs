@@ -8,6 +8,7 @@ mod contention;
 mod contract;
 mod conventions;
 mod crash;
+mod doctor;
 mod escalation;
 mod events;
 mod failures;

@@ -14,6 +14,9 @@ use tests::{Backend, Snapshot, Stage};
 use uuid::Uuid;
 
 use actions::{Step, Walk};
+use api::operations::doctor::{Options, Severity};
+
+use crate::doctor::examine;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
@@ -53,8 +56,18 @@ fn walk(backend: Backend, steps: &[Step]) {
         every_organization_has_an_owner(&snapshot);
         no_secret_is_told(&walk, &snapshot);
         the_api_shows_the_same_trail(&walk, &snapshot).await;
+        doctor_finds_nothing(&walk).await;
         walk.stage.app.stop().await;
     });
+}
+
+/// Users who are members of nothing are a warning, and all that a walk may leave.
+async fn doctor_finds_nothing(walk: &Walk) {
+    let report = examine(&walk.stage.app.database, &Options::default()).await;
+    for result in &report.results {
+        let lone = result.severity == Severity::Warning && result.name == "data-consistency";
+        assert!(result.passed || lone, "{result:#?}");
+    }
 }
 
 fn every_version_is_told_once(snapshot: &Snapshot) {

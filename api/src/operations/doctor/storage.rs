@@ -96,7 +96,7 @@ impl Check for TableSizes {
                  WHERE schemaname = current_schema() AND pg_total_relation_size(relid) > {limit}"
             ),
             false => format!(
-                "SELECT 'the file has ' || page_count * page_size || ' bytes'
+                "SELECT 'the file has ' || (page_count * page_size) || ' bytes'
                  FROM pragma_page_count(), pragma_page_size() WHERE page_count * page_size > {limit}"
             ),
         };
