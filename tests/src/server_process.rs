@@ -89,6 +89,8 @@ pub fn spawn(database_url: &str, arguments: &[&str], settings: &[(&str, &str)]) 
     rollbook(&directory, database_url)
         .args(arguments)
         .envs(settings.iter().copied())
+        // Its own would be gone before it is.
+        .current_dir("/")
         .spawn()
         .expect("rollbook to start")
 }

@@ -9,6 +9,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use sea_orm::sqlx;
 
+mod backup;
 pub mod bootstrap;
 pub mod config;
 mod doctor;
@@ -19,6 +20,7 @@ pub mod output;
 mod serve;
 mod usage;
 
+use backup::{BackupCommand, BackupCommandError, RestoreCommand};
 use bootstrap::{BootstrapCommand, BootstrapError};
 use doctor::{DoctorCommand, DoctorError};
 use environment_file::EnvironmentFileError;
@@ -52,6 +54,8 @@ enum Command {
     Migrate(MigrateCommand),
     Bootstrap(BootstrapCommand),
     Doctor(DoctorCommand),
+    Backup(BackupCommand),
+    Restore(RestoreCommand),
     /// Print the OpenAPI 3.1 document of the API; needs no database
     Openapi,
 }
@@ -70,6 +74,8 @@ enum CommandError {
     Bootstrap(#[from] BootstrapError),
     #[error(transparent)]
     Doctor(#[from] DoctorError),
+    #[error(transparent)]
+    Backup(#[from] BackupCommandError),
     #[error("the OpenAPI document cannot be written as JSON")]
     Openapi(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
@@ -84,6 +90,7 @@ impl CommandError {
             Self::Migrate(error) => error.hint(),
             Self::Bootstrap(error) => error.hint(),
             Self::Doctor(error) => error.hint(),
+            Self::Backup(error) => error.hint(),
             Self::Runtime(_) | Self::Openapi(_) | Self::Output(_) => None,
         }
     }
@@ -94,6 +101,7 @@ impl CommandError {
             Self::Bootstrap(BootstrapError::AdminExists) => ADMIN_EXISTS,
             Self::Bootstrap(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Migrate(error) if error.is_bad_usage() => BAD_SETTINGS,
+            Self::Backup(error) if error.is_bad_usage() => BAD_SETTINGS,
             _ => FAILED,
         }
     }
@@ -121,6 +129,8 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Migrate(command) => runtime()?.block_on(command.run())?,
         Command::Bootstrap(command) => runtime()?.block_on(command.run())?,
         Command::Doctor(command) => runtime()?.block_on(command.run())?,
+        Command::Backup(command) => runtime()?.block_on(command.run())?,
+        Command::Restore(command) => runtime()?.block_on(command.run())?,
         Command::Openapi => print(&openapi::document()?).or_else(is_closed)?,
     }
     Ok(())

@@ -13,4 +13,4 @@ pub use connection::{Database, Probe, Reader, Step};
 pub use fault::{Fault, classify};
 pub use migration_connection::MigrationConnection;
 pub use schema_version::{SchemaError, SchemaState, check, require_current};
-pub use url::{DatabaseUrl, DatabaseUrlError};
+pub use url::{DatabaseUrl, DatabaseUrlError, PostgresEnvironment};

@@ -81,6 +81,27 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// Whether it names a PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.target(), Ok(Target::Postgres(_)))
+    }
+
+    /// The file, where it names one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self.target() {
+            Ok(Target::Sqlite(file)) => Some(file.path),
+            _ => None,
+        }
+    }
+
+    /// The same, as PostgreSQL's own programs take it.
+    pub fn postgres_environment(&self) -> PostgresEnvironment {
+        let Ok(Target::Postgres(options)) = self.target() else {
+            return PostgresEnvironment(Vec::new());
+        };
+        PostgresEnvironment::of(&options, self.0.expose_secret())
+    }
+
     pub(super) fn target(&self) -> Result<Target, DatabaseUrlError> {
         let text = self.0.expose_secret();
         match text.split_once(':') {
@@ -92,6 +113,57 @@ impl DatabaseUrl {
             }
             _ => Err(DatabaseUrlError::Scheme),
         }
+    }
+}
+
+/// A connection as the environment variables of libpq.
+#[derive(Debug)]
+pub struct PostgresEnvironment(Vec<(&'static str, SecretString)>);
+
+impl PostgresEnvironment {
+    fn of(options: &PgConnectOptions, url: &str) -> Self {
+        let mut variables = Vec::new();
+        let host = match options.get_socket() {
+            Some(directory) => directory.display().to_string(),
+            None => options.get_host().to_owned(),
+        };
+        variables.push(("PGHOST", host));
+        variables.push(("PGPORT", options.get_port().to_string()));
+        variables.push(("PGUSER", options.get_username().to_owned()));
+        let database = options.get_database().unwrap_or(options.get_username());
+        variables.push(("PGDATABASE", database.to_owned()));
+        let Ok(parsed) = url::Url::parse(url) else {
+            return Self(Vec::new());
+        };
+        if let Some(password) = parsed.password() {
+            let decoded = percent_encoding::percent_decode_str(password);
+            variables.push(("PGPASSWORD", decoded.decode_utf8_lossy().into_owned()));
+        }
+        for (name, value) in parsed.query_pairs() {
+            let variable = match name.as_ref() {
+                "password" => "PGPASSWORD",
+                "sslmode" | "ssl-mode" => "PGSSLMODE",
+                "sslrootcert" | "ssl-root-cert" | "ssl-ca" => "PGSSLROOTCERT",
+                "sslcert" | "ssl-cert" => "PGSSLCERT",
+                "sslkey" | "ssl-key" => "PGSSLKEY",
+                _ => continue,
+            };
+            variables.push((variable, value.into_owned()));
+        }
+        let secret = |(name, value): (_, String)| (name, value.into());
+        Self(variables.into_iter().map(secret).collect())
+    }
+
+    /// Each variable with its value.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &SecretString)> {
+        self.0.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// The name of the database.
+    pub fn database(&self) -> &str {
+        let mut variables = self.0.iter();
+        let database = variables.find(|(name, _)| *name == "PGDATABASE");
+        database.map_or("", |(_, value)| value.expose_secret())
     }
 }
 

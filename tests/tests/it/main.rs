@@ -1,6 +1,7 @@
 //! Rollbook's promise, tested on both backends.
 
 mod api_keys;
+mod backup;
 mod bootstrap;
 mod cast;
 mod conditional;

@@ -23,6 +23,7 @@ use super::recording::{self, Direction, fingerprint};
 use super::{MigrationError, Target, resolve};
 use crate::core::clock;
 use crate::database::{Fault, classify};
+use crate::operations::count_rows;
 
 /// How long to pause before the lock of a SQLite file is tried again, beside the time that SQLite itself waits.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -175,7 +176,7 @@ pub async fn losses<M: MigratorTrait>(
         for statement in statements.unwrap_or_default() {
             for effect in teller.effects(&statement) {
                 if let Effect::LosesData { table, column } = effect {
-                    let rows = count(database, &table).await?;
+                    let rows = count_rows(database, &table).await?;
                     let migration = name.clone();
                     losses.push(Loss {
                         migration,
@@ -267,17 +268,6 @@ async fn orphan<M: MigratorTrait>(database: &DatabaseConnection) -> Result<Optio
         }
     }
     Ok(None)
-}
-
-async fn count(database: &DatabaseConnection, table: &str) -> Result<u64, DbErr> {
-    use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query};
-    let query = Query::select()
-        .expr(Expr::col(Asterisk).count())
-        .from(Alias::new(table))
-        .take();
-    let row = database.query_one(&query).await?;
-    let rows: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
-    Ok(rows.map_or(0, i64::unsigned_abs))
 }
 
 /// One migration, one way.

@@ -1,0 +1,125 @@
+//! A PostgreSQL database, by its own `pg_dump` and `pg_restore`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the snapshot is taken and shared here, in a transaction that only reads"
+)]
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, IsolationLevel, Statement,
+    TransactionTrait,
+};
+use secrecy::ExposeSecret;
+use tokio::process::Command;
+
+use super::manifest::Manifest;
+use super::sqlite::is_kept;
+use super::{BackupError, RestoreOptions};
+use crate::cli::config::DatabaseSettings;
+use crate::database::connect_for_examination;
+use crate::operations::count_rows;
+
+/// The dump and the manifest see one snapshot.
+pub(super) async fn copy(
+    settings: &DatabaseSettings,
+    connection: &DatabaseConnection,
+    path: &Path,
+) -> Result<Manifest, BackupError> {
+    let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+    let snapshot = connection
+        .begin_with_config(Some(isolation), Some(access))
+        .await?;
+    let export = statement("SELECT pg_export_snapshot()");
+    let row = snapshot.query_one_raw(export).await?;
+    let name: String = row
+        .map(|row| row.try_get_by_index(0))
+        .transpose()?
+        .unwrap_or_default();
+    let manifest = Manifest::of(&snapshot).await?;
+    let mut dump = program(settings, "pg_dump");
+    dump.args([
+        "--format=custom",
+        "--no-owner",
+        "--no-privileges",
+        "--no-password",
+    ])
+    .arg(format!("--snapshot={name}"))
+    .arg("--file")
+    .arg(path);
+    run("pg_dump", dump).await?;
+    snapshot.rollback().await?;
+    Ok(manifest)
+}
+
+pub(super) async fn restore(
+    settings: &DatabaseSettings,
+    file: &Path,
+    options: RestoreOptions,
+) -> Result<(), BackupError> {
+    if !options.replace {
+        let connection = connect_for_examination(settings).await?;
+        let outcome = require_empty(&connection).await;
+        connection.close().await?;
+        outcome?;
+    }
+    let mut restore = program(settings, "pg_restore");
+    // All or nothing; what is there goes in the same transaction. An empty schema may be there too.
+    restore
+        .args([
+            "--single-transaction",
+            "--exit-on-error",
+            "--no-owner",
+            "--no-privileges",
+        ])
+        .args(["--clean", "--if-exists", "--no-password"])
+        .arg(format!(
+            "--dbname={}",
+            settings.url.postgres_environment().database()
+        ))
+        .arg(file);
+    run("pg_restore", restore).await
+}
+
+async fn require_empty(connection: &DatabaseConnection) -> Result<(), BackupError> {
+    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()";
+    for row in connection.query_all_raw(statement(tables)).await? {
+        let table: String = row.try_get_by_index(0)?;
+        if !is_kept(&table) {
+            continue;
+        }
+        let rows = count_rows(connection, &table).await?;
+        if rows > 0 {
+            return Err(BackupError::NotEmpty { table, rows });
+        }
+    }
+    Ok(())
+}
+
+fn statement(sql: &str) -> Statement {
+    Statement::from_string(DbBackend::Postgres, sql)
+}
+
+/// A program that connects as the URL says. By its environment: everybody on the host sees a command line.
+fn program(settings: &DatabaseSettings, name: &'static str) -> Command {
+    let mut command = Command::new(name);
+    let environment = settings.url.postgres_environment();
+    for (variable, value) in environment.variables() {
+        command.env(variable, value.expose_secret());
+    }
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn run(program: &'static str, mut command: Command) -> Result<(), BackupError> {
+    let output = command.output().await;
+    let Output { status, stderr, .. } =
+        output.map_err(|source| BackupError::Program { program, source })?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&stderr).trim().to_owned();
+    Err(BackupError::ProgramFailed { program, said })
+}
