@@ -237,17 +237,21 @@ pub(super) async fn to_roll_back<M: MigratorTrait>(
 
 /// The history, where this build can go on from it.
 async fn known<M: MigratorTrait>(database: &DatabaseConnection) -> Result<History, MigrationError> {
-    let history = History::read::<M>(database).await?;
-    let unknown = history.unknown();
-    if !unknown.is_empty() {
-        return Err(MigrationError::Ahead { unknown });
-    }
+    let mut history = History::read::<M>(database).await?;
     if !history.is_installed
         && let Some(table) = orphan::<M>(database).await?
     {
-        return Err(MigrationError::HistoryMissing { table });
+        // Another process may have made both meanwhile: on SQLite the lock is taken by each migration alone.
+        history = History::read::<M>(database).await?;
+        if !history.is_installed {
+            return Err(MigrationError::HistoryMissing { table });
+        }
     }
-    Ok(history)
+    let unknown = history.unknown();
+    match unknown.is_empty() {
+        true => Ok(history),
+        false => Err(MigrationError::Ahead { unknown }),
+    }
 }
 
 /// A table that a migration of this build makes and that is there.
