@@ -212,9 +212,14 @@ pub async fn connect_for_examination(
         Target::Sqlite(file) if !file.path.exists() => {
             Err(ConnectError::MissingFile { path: file.path })
         }
-        Target::Sqlite(file) => sqlite_readers(&file, settings).await,
+        Target::Sqlite(mut file) => {
+            file.options = file.options.disable_statement_logging();
+            sqlite_readers(&file, settings).await
+        }
         Target::Postgres(options) => {
-            postgres_pool(&with_application_name(*options), settings, 2).await
+            // It is no news that these statements are slow.
+            let options = with_application_name(*options).disable_statement_logging();
+            postgres_pool(&options, settings, 2).await
         }
     }
 }
