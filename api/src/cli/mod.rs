@@ -17,6 +17,7 @@ mod environment_file;
 mod migrate;
 mod openapi;
 pub mod output;
+mod seed;
 mod serve;
 mod usage;
 
@@ -26,6 +27,7 @@ use doctor::{DoctorCommand, DoctorError};
 use environment_file::EnvironmentFileError;
 use migrate::{MigrateCommand, MigrateError};
 use output::print;
+use seed::{SeedCommand, SeedCommandError};
 use serve::{ServeCommand, ServeError};
 
 const FAILED: u8 = 1;
@@ -56,6 +58,7 @@ enum Command {
     Doctor(DoctorCommand),
     Backup(BackupCommand),
     Restore(RestoreCommand),
+    Seed(SeedCommand),
     /// Print the OpenAPI 3.1 document of the API; needs no database
     Openapi,
 }
@@ -76,6 +79,8 @@ enum CommandError {
     Doctor(#[from] DoctorError),
     #[error(transparent)]
     Backup(#[from] BackupCommandError),
+    #[error(transparent)]
+    Seed(#[from] SeedCommandError),
     #[error("the OpenAPI document cannot be written as JSON")]
     Openapi(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
@@ -91,6 +96,7 @@ impl CommandError {
             Self::Bootstrap(error) => error.hint(),
             Self::Doctor(error) => error.hint(),
             Self::Backup(error) => error.hint(),
+            Self::Seed(error) => error.hint(),
             Self::Runtime(_) | Self::Openapi(_) | Self::Output(_) => None,
         }
     }
@@ -102,6 +108,7 @@ impl CommandError {
             Self::Bootstrap(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Migrate(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Backup(error) if error.is_bad_usage() => BAD_SETTINGS,
+            Self::Seed(error) if error.is_bad_usage() => BAD_SETTINGS,
             _ => FAILED,
         }
     }
@@ -131,6 +138,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Doctor(command) => runtime()?.block_on(command.run())?,
         Command::Backup(command) => runtime()?.block_on(command.run())?,
         Command::Restore(command) => runtime()?.block_on(command.run())?,
+        Command::Seed(command) => runtime()?.block_on(command.run())?,
         Command::Openapi => print(&openapi::document()?).or_else(is_closed)?,
     }
     Ok(())

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod doctor;
 pub mod migration;
+pub mod seed;
 
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbErr};

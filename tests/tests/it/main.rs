@@ -31,6 +31,7 @@ mod restriction;
 mod rights;
 mod scopes;
 mod search;
+mod seed;
 mod server_pages;
 mod standing;
 mod statements;
