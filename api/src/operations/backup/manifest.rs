@@ -9,24 +9,14 @@ use chrono::{DateTime, Utc};
 use entity::events;
 use migration::Migrator;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryOrder, QuerySelect};
-use sea_orm_migration::{IntoSchemaManagerConnection, SchemaManager};
+use sea_orm_migration::IntoSchemaManagerConnection;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::core::clock;
-use crate::operations::count_rows;
 use crate::operations::migration::History;
-
-/// Whose rows are counted: every table of data.
-const TABLES: &[&str] = &[
-    "organizations",
-    "users",
-    "memberships",
-    "events",
-    "api_keys",
-    "idempotency_keys",
-];
+use crate::operations::{count_rows, data_tables};
 
 pub(super) const SQLITE: &str = "sqlite";
 pub(super) const POSTGRES: &str = "postgres";
@@ -89,14 +79,12 @@ impl Manifest {
         C: ConnectionTrait,
         &'c C: IntoSchemaManagerConnection<'c>,
     {
-        let manager = SchemaManager::new(connection);
         let mut rows = BTreeMap::new();
-        for table in TABLES {
-            // An older schema has fewer.
-            if manager.has_table(table).await? {
-                rows.insert((*table).to_owned(), count_rows(connection, table).await?);
-            }
+        for table in data_tables(connection).await? {
+            let found = count_rows(connection, &table).await?;
+            rows.insert(table, found);
         }
+        // An older schema may have none.
         let last_event = match rows.contains_key("events") {
             true => last_event(connection).await?,
             false => None,

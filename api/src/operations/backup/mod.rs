@@ -22,6 +22,7 @@ use crate::cli::output::Progress;
 use crate::database::{ConnectError, connect_for_examination};
 use crate::operations::doctor::{self, Report};
 use crate::operations::migration::{History, names};
+use crate::operations::{count_rows, data_tables};
 
 /// Why there is no backup, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -271,6 +272,17 @@ fn check(settings: &DatabaseSettings, file: &Path) -> Result<Manifest, BackupErr
         path: file.to_owned(),
         what,
     })
+}
+
+/// Refuses a database in which something would be lost.
+async fn require_empty(connection: &DatabaseConnection) -> Result<(), BackupError> {
+    for table in data_tables(connection).await? {
+        let rows = count_rows(connection, &table).await?;
+        if rows > 0 {
+            return Err(BackupError::NotEmpty { table, rows });
+        }
+    }
+    Ok(())
 }
 
 async fn verify(

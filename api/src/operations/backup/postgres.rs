@@ -16,11 +16,9 @@ use secrecy::ExposeSecret;
 use tokio::process::Command;
 
 use super::manifest::Manifest;
-use super::sqlite::is_kept;
-use super::{BackupError, RestoreOptions};
+use super::{BackupError, RestoreOptions, require_empty};
 use crate::cli::config::DatabaseSettings;
 use crate::database::connect_for_examination;
-use crate::operations::count_rows;
 
 /// The dump and the manifest see one snapshot.
 pub(super) async fn copy(
@@ -81,21 +79,6 @@ pub(super) async fn restore(
         ))
         .arg(file);
     run("pg_restore", restore).await
-}
-
-async fn require_empty(connection: &DatabaseConnection) -> Result<(), BackupError> {
-    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()";
-    for row in connection.query_all_raw(statement(tables)).await? {
-        let table: String = row.try_get_by_index(0)?;
-        if !is_kept(&table) {
-            continue;
-        }
-        let rows = count_rows(connection, &table).await?;
-        if rows > 0 {
-            return Err(BackupError::NotEmpty { table, rows });
-        }
-    }
-    Ok(())
 }
 
 fn statement(sql: &str) -> Statement {

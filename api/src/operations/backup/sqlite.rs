@@ -16,9 +16,8 @@ use sea_orm::{
 };
 
 use super::manifest::Manifest;
-use super::{BackupError, Partial, RestoreOptions, failed};
+use super::{BackupError, Partial, RestoreOptions, failed, require_empty};
 use crate::cli::config::DatabaseSettings;
-use crate::operations::count_rows;
 
 pub(super) async fn copy(
     settings: &DatabaseSettings,
@@ -79,17 +78,8 @@ async fn take(
     path: &Path,
     options: RestoreOptions,
 ) -> Result<(), BackupError> {
-    let rows = there.query_all_raw(statement(
-        "SELECT name FROM sqlite_schema WHERE type = 'table'",
-    ));
-    for row in rows.await? {
-        let table: String = row.try_get_by_index(0)?;
-        if is_kept(&table) && !options.replace {
-            let rows = count_rows(there, &table).await?;
-            if rows > 0 {
-                return Err(BackupError::NotEmpty { table, rows });
-            }
-        }
+    if !options.replace {
+        require_empty(there).await?;
     }
     // Leaving the write-ahead log is for who is alone, and folds it into the file.
     match there
@@ -101,12 +91,6 @@ async fn take(
         Err(DbErr::Query(_) | DbErr::Exec(_)) => Err(in_use(path)),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Whether its rows are somebody's data.
-pub(super) fn is_kept(table: &str) -> bool {
-    !["seaql_migrations", "rollbook_migrations", "audit_probe"].contains(&table)
-        && !table.starts_with("sqlite_")
 }
 
 fn in_use(path: &Path) -> BackupError {
