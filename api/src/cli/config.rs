@@ -259,6 +259,28 @@ pub struct ServeSettings {
         value_parser = yes_or_no
     )]
     pub migrate: bool,
+
+    /// What to do where the schema is not what the migrations make: warn and go on, refuse to start, or not look
+    #[arg(
+        long,
+        env = "ROLLBOOK_SCHEMA_DRIFT",
+        value_name = "POLICY",
+        default_value = "warn",
+        value_enum
+    )]
+    pub schema_drift: SchemaDriftPolicy,
+}
+
+/// What a start makes of a schema that is not what the migrations make.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SchemaDriftPolicy {
+    /// It is logged.
+    #[default]
+    Warn,
+    /// The server does not start.
+    Refuse,
+    /// Nobody looks.
+    Ignore,
 }
 
 impl Default for ServeSettings {
@@ -272,6 +294,7 @@ impl Default for ServeSettings {
             shutdown_timeout: Duration::from_secs(30),
             password_hashers: cores(),
             migrate: false,
+            schema_drift: SchemaDriftPolicy::default(),
         }
     }
 }

@@ -14,7 +14,10 @@ use super::{
 use crate::{
     core::log,
     database::{ConnectError, SchemaError, connect_for_examination, require_current},
-    operations::doctor::{self, CheckResult, Options, Report, Severity},
+    operations::{
+        Severity,
+        doctor::{self, CheckResult, Options, Report},
+    },
 };
 
 /// Check the data and the trail: references, rules, events, and that each row is what its events say

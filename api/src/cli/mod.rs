@@ -17,6 +17,7 @@ mod environment_file;
 mod migrate;
 mod openapi;
 pub mod output;
+mod schema;
 mod seed;
 mod serve;
 mod usage;
@@ -27,6 +28,7 @@ use doctor::{DoctorCommand, DoctorError};
 use environment_file::EnvironmentFileError;
 use migrate::{MigrateCommand, MigrateError};
 use output::print;
+use schema::{SchemaCommand, SchemaCommandError};
 use seed::{SeedCommand, SeedCommandError};
 use serve::{ServeCommand, ServeError};
 
@@ -55,6 +57,7 @@ enum Command {
     Serve(ServeCommand),
     Migrate(MigrateCommand),
     Bootstrap(BootstrapCommand),
+    Schema(SchemaCommand),
     Doctor(DoctorCommand),
     Backup(BackupCommand),
     Restore(RestoreCommand),
@@ -76,6 +79,8 @@ enum CommandError {
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
     #[error(transparent)]
+    Schema(#[from] SchemaCommandError),
+    #[error(transparent)]
     Doctor(#[from] DoctorError),
     #[error(transparent)]
     Backup(#[from] BackupCommandError),
@@ -94,6 +99,7 @@ impl CommandError {
             Self::Serve(error) => error.hint(),
             Self::Migrate(error) => error.hint(),
             Self::Bootstrap(error) => error.hint(),
+            Self::Schema(error) => error.hint(),
             Self::Doctor(error) => error.hint(),
             Self::Backup(error) => error.hint(),
             Self::Seed(error) => error.hint(),
@@ -135,6 +141,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Serve(command) => runtime()?.block_on(command.run())?,
         Command::Migrate(command) => runtime()?.block_on(command.run())?,
         Command::Bootstrap(command) => runtime()?.block_on(command.run())?,
+        Command::Schema(command) => runtime()?.block_on(command.run())?,
         Command::Doctor(command) => runtime()?.block_on(command.run())?,
         Command::Backup(command) => runtime()?.block_on(command.run())?,
         Command::Restore(command) => runtime()?.block_on(command.run())?,

@@ -9,11 +9,13 @@ use std::{
 
 use actix_web::dev::Server;
 use clap::Args;
+use migration::Migrator;
 use tokio::{net::TcpSocket, time::timeout};
 use tracing_subscriber::util::TryInitError;
 
 use super::{
-    config::{DatabaseSettings, LogSettings, ServeSettings},
+    config::{DatabaseSettings, LogSettings, SchemaDriftPolicy, ServeSettings},
+    describe,
     migrate::{self, MigrateError},
     output::print,
 };
@@ -21,6 +23,10 @@ use crate::{
     app::App,
     core::log,
     database::{ConnectError, Pools, SchemaError, connect, require_current},
+    operations::{
+        migration::MigrationError,
+        schema::{Comparison, compare},
+    },
 };
 
 /// Connections that wait to be accepted; more are refused by the system.
@@ -58,6 +64,10 @@ pub(super) enum ServeError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    #[error("the schema is not what the migrations make: {first}{}", and_more(*.differences))]
+    Drift { first: String, differences: usize },
+    #[error("the schema cannot be compared with what the migrations make")]
+    Compare(#[source] MigrationError),
     #[error("the server failed")]
     Server(#[source] io::Error),
     #[error("stopped at once by a second signal; requests in flight were cut off")]
@@ -71,8 +81,23 @@ impl ServeError {
             Self::Migrate(error) => error.hint(),
             Self::Connect(error) => Some(error.hint()),
             Self::Schema(error) => error.hint(),
+            Self::Drift { .. } => Some(
+                "`rollbook schema diff` shows all of it and how to mend it; ROLLBOOK_SCHEMA_DRIFT=warn starts all the same"
+                    .to_owned(),
+            ),
+            Self::Compare(_) => Some(
+                "the role needs the right CREATE on the database for it; or choose ROLLBOOK_SCHEMA_DRIFT=warn or ignore"
+                    .to_owned(),
+            ),
             Self::Log(_) | Self::Server(_) | Self::Interrupted => None,
         }
+    }
+}
+
+fn and_more(differences: usize) -> String {
+    match differences {
+        0 | 1 => String::new(),
+        more => format!(" and {} more", more - 1),
     }
 }
 
@@ -101,10 +126,50 @@ impl ServeCommand {
             migrate::bring_up(&self.database).await?;
         }
         let pools = connect(&self.database).await?;
-        require_current(&pools.reader).await?;
-        let outcome = self.answer(reserved, &pools).await;
+        let outcome = self.look_and_answer(reserved, &pools).await;
         close(&pools).await;
         outcome
+    }
+
+    async fn look_and_answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {
+        require_current(&pools.reader).await?;
+        self.look_for_drift(pools).await?;
+        self.answer(reserved, pools).await
+    }
+
+    async fn look_for_drift(&self, pools: &Pools) -> Result<(), ServeError> {
+        let is_refused = match self.serve.schema_drift {
+            SchemaDriftPolicy::Ignore => return Ok(()),
+            SchemaDriftPolicy::Warn => false,
+            SchemaDriftPolicy::Refuse => true,
+        };
+        // On the connection for what runs beside the requests: it waits for no pool that a worker will open.
+        match compare::<Migrator>(&pools.background).await {
+            Ok(Comparison { differences, .. }) => {
+                let Some(first) = differences.first() else {
+                    return Ok(());
+                };
+                let error = ServeError::Drift {
+                    first: first.to_string(),
+                    differences: differences.len(),
+                };
+                if is_refused {
+                    return Err(error);
+                }
+                tracing::warn!(
+                    "{error}; `rollbook schema diff` shows all of it and how to mend it"
+                );
+                Ok(())
+            }
+            Err(error) if is_refused => Err(ServeError::Compare(error)),
+            Err(error) => {
+                tracing::warn!(
+                    error = describe(&error),
+                    "the schema cannot be compared with what the migrations make"
+                );
+                Ok(())
+            }
+        }
     }
 
     async fn answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {

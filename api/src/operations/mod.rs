@@ -3,10 +3,24 @@
 pub mod backup;
 pub mod doctor;
 pub mod migration;
+pub mod schema;
 pub mod seed;
 
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use serde::Serialize;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something is wrong.
+    Error,
+    /// Something should be looked at.
+    Warning,
+    /// Nothing is wrong.
+    Info,
+}
 
 /// How many rows a table has, whatever its columns are.
 async fn count_rows(connection: &impl ConnectionTrait, table: &str) -> Result<u64, DbErr> {

@@ -121,7 +121,7 @@ async fn what_is_restored_is_what_was_there_and_goes_on(
 
     let other = TestDatabase::empty(backend).await;
     let said = shelf.succeeds(&other, "restore", "a", &[]);
-    assert!(said.contains("doctor: 11 checks passed, "), "{said}");
+    assert!(said.contains("doctor: 12 checks passed, "), "{said}");
     assert_eq!(rows(&other).await, before);
     // It goes on where it was: the key is good, and the next change is the next version.
     let server = ServerProcess::start(&other.url(), &[]);
@@ -154,7 +154,7 @@ async fn a_backup_of_a_server_at_work_is_of_one_moment(
         });
         // Doctor folds every event: a row without its event, or an event without its row, would be told.
         assert!(
-            said.contains("doctor: 11 checks passed, ") && said.contains(", 0 errors"),
+            said.contains("doctor: 12 checks passed, ") && said.contains(", 0 errors"),
             "{said}"
         );
     }

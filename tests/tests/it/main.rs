@@ -29,6 +29,7 @@ mod paging;
 mod random_walk;
 mod restriction;
 mod rights;
+mod schema;
 mod scopes;
 mod search;
 mod seed;

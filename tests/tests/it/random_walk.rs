@@ -14,7 +14,7 @@ use tests::{Backend, Snapshot, Stage};
 use uuid::Uuid;
 
 use actions::{Step, Walk};
-use api::operations::doctor::{Options, Severity};
+use api::operations::{Severity, doctor::Options};
 
 use crate::doctor::examine;
 

@@ -8,8 +8,9 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use migration::Migrator;
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, IsolationLevel, Statement,
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, IsolationLevel, Statement,
     TransactionTrait,
 };
 use secrecy::ExposeSecret;
@@ -19,6 +20,10 @@ use super::manifest::Manifest;
 use super::{BackupError, RestoreOptions, require_empty};
 use crate::cli::config::DatabaseSettings;
 use crate::database::connect_for_examination;
+use crate::operations::{
+    migration::MigrationError,
+    schema::{Change, ObjectKind, compare},
+};
 
 /// The dump and the manifest see one snapshot.
 pub(super) async fn copy(
@@ -78,7 +83,28 @@ pub(super) async fn restore(
             settings.url.postgres_environment().database()
         ))
         .arg(file);
-    run("pg_restore", restore).await
+    run("pg_restore", restore).await?;
+    let connection = connect_for_examination(settings).await?;
+    let outcome = take_from_everybody(&connection).await;
+    connection.close().await?;
+    outcome
+}
+
+/// A backup has no grants, as they name roles that another server may not have. But a function is everybody's when it is
+/// made: what the migrations take from everybody has to be taken again.
+async fn take_from_everybody(connection: &DatabaseConnection) -> Result<(), BackupError> {
+    let compared = compare::<Migrator>(connection)
+        .await
+        .map_err(|error| match error {
+            MigrationError::Database(error) => error,
+            error => DbErr::Custom(error.to_string()),
+        })?;
+    for difference in compared.differences {
+        if difference.object == ObjectKind::Function && difference.change == Change::Altered {
+            connection.execute_unprepared(&difference.mend).await?;
+        }
+    }
+    Ok(())
 }
 
 fn statement(sql: &str) -> Statement {

@@ -18,6 +18,7 @@ use sea_orm::{
 };
 use serde::Serialize;
 
+use super::Severity;
 use crate::cli::output::Progress;
 
 pub use relations::{UNIQUE_SETS, references};
@@ -42,18 +43,6 @@ impl Default for Options {
             table_size_limit: 1 << 30,
         }
     }
-}
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Something is wrong.
-    Error,
-    /// Something should be looked at.
-    Warning,
-    /// Nothing is wrong.
-    Info,
 }
 
 /// What a check found.
@@ -173,6 +162,7 @@ trait Check: Sync {
 fn checks() -> Vec<Box<dyn Check>> {
     vec![
         Box::new(schema::Migrations),
+        Box::new(schema::SchemaDrift),
         Box::new(relations::ForeignKeys),
         Box::new(relations::UniqueSets),
         Box::new(rules::DataConsistency),

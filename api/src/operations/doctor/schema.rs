@@ -6,6 +6,7 @@ use sea_orm::DbErr;
 
 use super::{Check, Conclusion, Examination, Findings, Severity};
 use crate::operations::migration::{MigrationError, validate};
+use crate::operations::schema::{Difference, compare};
 
 pub(super) struct Migrations;
 
@@ -39,5 +40,47 @@ impl Check for Migrations {
             "all migrations fit",
             "migrations do not fit",
         ))
+    }
+}
+
+pub(super) struct SchemaDrift;
+
+#[async_trait]
+impl Check for SchemaDrift {
+    fn name(&self) -> &'static str {
+        "schema-drift"
+    }
+
+    fn description(&self) -> &'static str {
+        "Tables, columns, constraints, indexes and triggers are what the migrations make, and nothing is beside them"
+    }
+
+    fn mend(&self) -> &'static str {
+        "see `rollbook schema diff`, which has the statements that mend it"
+    }
+
+    async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
+        let differences = match compare::<Migrator>(examination.database).await {
+            Ok(comparison) => comparison.differences,
+            Err(MigrationError::Ahead { .. }) => {
+                return Ok(Conclusion::good(
+                    "not compared: the database is newer than this version",
+                ));
+            }
+            Err(MigrationError::Database(error)) => return Err(error),
+            Err(error) => return Err(DbErr::Custom(error.to_string())),
+        };
+        let is_bad = |difference: &Difference| difference.severity == Severity::Error;
+        let severity = match differences.iter().any(is_bad) {
+            true => Severity::Error,
+            false => Severity::Warning,
+        };
+        let mut findings = Findings::default();
+        for difference in differences {
+            findings.push(|| difference.to_string());
+        }
+        let none = "the schema is what the migrations make";
+        let some = "differences from what the migrations make";
+        Ok(Conclusion::of(findings, severity, none, some))
     }
 }

@@ -8,13 +8,16 @@ mod history;
 mod plan;
 mod recording;
 mod run;
+mod trial;
 mod validation;
 
 pub use effect::Effect;
 pub use history::{Entry, History, MIGRATIONS_TABLE, RECORDS_TABLE, Status};
 pub use plan::{Plan, PlannedMigration, PlannedStatement};
 pub use recording::{Direction, fingerprint};
+pub(super) use run::known;
 pub use run::{Done, Loss, down, fresh, losses, reset, up};
+pub(super) use trial::Trial;
 pub use validation::{Finding, FindingKind, validate};
 
 use sea_orm::DbErr;

@@ -236,7 +236,9 @@ pub(super) async fn to_roll_back<M: MigratorTrait>(
 }
 
 /// The history, where this build can go on from it.
-async fn known<M: MigratorTrait>(database: &DatabaseConnection) -> Result<History, MigrationError> {
+pub async fn known<M: MigratorTrait>(
+    database: &DatabaseConnection,
+) -> Result<History, MigrationError> {
     let mut history = History::read::<M>(database).await?;
     if !history.is_installed
         && let Some(table) = orphan::<M>(database).await?

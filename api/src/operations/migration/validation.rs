@@ -2,22 +2,21 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the reversals are tried in a throw-away schema or file"
+    reason = "the names come from the catalog of a throw-away schema or file"
 )]
 
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
 };
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 use serde::Serialize;
 
 use super::history::{History, Status};
 use super::recording::{self, Direction, fingerprint};
+use super::trial::Trial;
 use super::{MigrationError, version};
-use crate::core::clock;
 
 /// What does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -179,28 +178,9 @@ async fn irreversible<M: MigratorTrait>(
 async fn try_reversals<M: MigratorTrait>(
     database: &DatabaseConnection,
 ) -> Result<Option<Finding>, DbErr> {
-    let memory;
-    let trial = match database.get_database_backend() {
-        DbBackend::Sqlite => {
-            let mut options = ConnectOptions::new("sqlite::memory:");
-            options.max_connections(1).sqlx_logging(false);
-            memory = Database::connect(options).await?;
-            memory.begin().await?
-        }
-        _ => {
-            let transaction = database.begin().await?;
-            let schema = format!("rollbook_validation_{}", clock::new_id().simple());
-            // Nobody is kept waiting: what cannot be had at once is a finding.
-            let prepare = format!(
-                "SET LOCAL lock_timeout = '2s'; CREATE SCHEMA {schema};
-                 SELECT set_config('search_path', '{schema}, ' || current_setting('search_path'), true)"
-            );
-            transaction.execute_unprepared(&prepare).await?;
-            transaction
-        }
-    };
-    let outcome = there_and_back::<M>(&trial).await;
-    trial.rollback().await?;
+    let trial = Trial::begin(database).await?;
+    let outcome = there_and_back::<M>(&trial.transaction).await;
+    trial.end().await?;
     outcome
 }
 

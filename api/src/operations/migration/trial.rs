@@ -1,0 +1,63 @@
+//! A place where migrations can be applied and leave nothing behind.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what is done on trial is done in a throw-away schema or file"
+)]
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, TransactionTrait,
+};
+
+use crate::core::clock;
+
+/// A file in memory, or on PostgreSQL a schema of its own in a transaction that is rolled back.
+pub struct Trial {
+    /// What the migrations run in; its current schema is empty at first.
+    pub transaction: DatabaseTransaction,
+    /// The name of the schema (PostgreSQL).
+    pub schema: Option<String>,
+    /// A file in memory lives as long as its connection.
+    _memory: Option<DatabaseConnection>,
+}
+
+impl Trial {
+    /// Begins one beside a database. On PostgreSQL it takes the right to create a schema there.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(database: &DatabaseConnection) -> Result<Self, DbErr> {
+        if database.get_database_backend() == DbBackend::Sqlite {
+            let mut options = ConnectOptions::new("sqlite::memory:");
+            options.max_connections(1).sqlx_logging(false);
+            let memory = Database::connect(options).await?;
+            return Ok(Self {
+                transaction: memory.begin().await?,
+                schema: None,
+                _memory: Some(memory),
+            });
+        }
+        let transaction = database.begin().await?;
+        let schema = format!("rollbook_trial_{}", clock::new_id().simple());
+        // Nobody is kept waiting: what cannot be had at once is an error.
+        let prepare = format!(
+            "SET LOCAL lock_timeout = '2s'; CREATE SCHEMA {schema};
+             SELECT set_config('search_path', '{schema}, ' || current_setting('search_path'), true)"
+        );
+        transaction.execute_unprepared(&prepare).await?;
+        Ok(Self {
+            transaction,
+            schema: Some(schema),
+            _memory: None,
+        })
+    }
+
+    /// Ends it. Nothing of it stays.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end(self) -> Result<(), DbErr> {
+        self.transaction.rollback().await
+    }
+}
