@@ -18,10 +18,8 @@ bench: ## Measure what a server does in a second, beside the least that it could
 entities: ## Make entity/src again from the migrations
 	@scripts/generate-entities
 
-docs: ## Make docs/openapi.json again from the code
-	@mkdir -p docs target
-	cargo run --quiet --package rollbook -- openapi > target/openapi.json
-	@mv target/openapi.json docs/openapi.json
+docs: ## Make docs/openapi.json and docs/database/schema.md again from the code
+	@scripts/generate-docs
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -21,13 +21,19 @@ impl MigrationTrait for Migration {
         create_indexes(
             manager,
             [
-                index(TABLE, &["status"]),
-                index(TABLE, &["subscription_tier"]),
-                index(TABLE, &["created_at"]),
-                index(TABLE, &["status", "created_at desc"]),
-                index(TABLE, &["domain"])
-                    .and_where(Expr::cust("domain IS NOT NULL"))
-                    .take(),
+                (index(TABLE, &["status"]), "lists by status"),
+                (index(TABLE, &["subscription_tier"]), "reports by plan"),
+                (index(TABLE, &["created_at"]), "reports by age"),
+                (
+                    index(TABLE, &["status", "created_at desc"]),
+                    "the newest of a status",
+                ),
+                (
+                    index(TABLE, &["domain"])
+                        .and_where(Expr::cust("domain IS NOT NULL"))
+                        .take(),
+                    "finding an organization by its domain",
+                ),
             ],
         )
         .await?;
@@ -66,31 +72,60 @@ pub fn audited(backend: DbBackend) -> Audited {
 fn table(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table(TABLE)
+        .comment(
+            "Organizations, the tenants: a company, a team, a club. Everything \
+                     but users belongs to one",
+        )
         .col(id(backend))
-        .col(string_len("name", 255))
-        .col(string_len("slug", 100))
-        .col(text_null("description"))
-        .col(string_len_null("domain", 255))
-        .col(string_len_null("email", 255))
-        .col(string_len_null("phone", 50))
-        .col(string_len_null("website", 500))
-        .col(string_len_null("address_line1", 255))
-        .col(string_len_null("address_line2", 255))
-        .col(string_len_null("city", 100))
-        .col(string_len_null("state", 100))
-        .col(string_len_null("country", 100))
-        .col(string_len_null("postal_code", 20))
-        .col(json_object("settings"))
-        .col(json_object("metadata"))
-        .col(enumeration("status", "organization_status", STATUS.iter().copied()).default("active"))
-        .col(string_len("subscription_tier", 50).default("free"))
-        .col(timestamp_with_time_zone_null("subscription_expires_at"))
-        .col(timestamp_with_time_zone_null("deleted_at"))
-        .col(big_integer("version").default(1))
-        .col(moment("created_at", backend))
-        .col(moment("updated_at", backend))
-        .col(user("created_by", backend))
-        .col(user("updated_by", backend))
+        .col(string_len("name", 255).comment("Name for people"))
+        .col(string_len("slug", 100).comment(
+            "Name for URLs: lower-case letters, digits and hyphens; stays taken \
+                     when the organization is deleted",
+        ))
+        .col(text_null("description").comment("What it is about, in plain text"))
+        .col(string_len_null("domain", 255).comment("Internet domain that it goes by"))
+        .col(string_len_null("email", 255).comment("E-mail address to reach it at"))
+        .col(
+            string_len_null("phone", 50).comment("Telephone number, in whatever form it was given"),
+        )
+        .col(string_len_null("website", 500).comment("URL of its website"))
+        .col(string_len_null("address_line1", 255).comment("Postal address, first line"))
+        .col(string_len_null("address_line2", 255).comment("Postal address, second line"))
+        .col(string_len_null("city", 100).comment("Postal address: city"))
+        .col(string_len_null("state", 100).comment("Postal address: state, province or canton"))
+        .col(string_len_null("country", 100).comment("Postal address: country"))
+        .col(string_len_null("postal_code", 20).comment("Postal address: postal code"))
+        .col(json_object("settings").comment(
+            "Settings of the applications beside Rollbook, which reads none of \
+                     them; changed by merge patch (RFC 7396)",
+        ))
+        .col(json_object("metadata").comment(METADATA))
+        .col(
+            enumeration("status", "organization_status", STATUS.iter().copied())
+                .default("active")
+                .comment(
+                    "active; suspended: its members see it no more; deleted: a \
+                     tombstone",
+                ),
+        )
+        .col(
+            string_len("subscription_tier", 50)
+                .default("free")
+                .comment("Plan that it has subscribed to, a word of the product's own"),
+        )
+        .col(
+            timestamp_with_time_zone_null("subscription_expires_at")
+                .comment("When the subscription ends; nothing happens by itself then"),
+        )
+        .col(
+            timestamp_with_time_zone_null("deleted_at")
+                .comment("When it was deleted; null while it is not"),
+        )
+        .col(big_integer("version").default(1).comment(VERSION))
+        .col(moment("created_at", backend).comment(CREATED_AT))
+        .col(moment("updated_at", backend).comment(UPDATED_AT))
+        .col(user("created_by", backend).comment(CREATED_BY))
+        .col(user("updated_by", backend).comment(UPDATED_BY))
         .index(&mut unique(TABLE, &["slug"]))
         .check(not_blank(TABLE, "name", backend))
         .check(slug_check(backend))
@@ -132,7 +167,9 @@ async fn create_trigram_index(manager: &SchemaManager<'_>) -> Result<(), DbErr> 
         manager,
         "CREATE INDEX organizations_name_idx ON organizations USING gin (name gin_trgm_ops)",
     )
-    .await
+    .await?;
+    let serves = "searches for a part of a name (`q`)";
+    describe(manager, [("INDEX organizations_name_idx", serves)]).await
 }
 
 async fn drop_trigram_extension(manager: &SchemaManager<'_>) -> Result<(), DbErr> {

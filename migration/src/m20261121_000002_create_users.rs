@@ -20,10 +20,16 @@ impl MigrationTrait for Migration {
         create_indexes(
             manager,
             [
-                index(TABLE, &["status", "role"]),
-                index(TABLE, &["last_login_at desc", "current_login_at desc"])
-                    .and_where(Expr::cust("status = 'active'"))
-                    .take(),
+                (
+                    index(TABLE, &["status", "role"]),
+                    "lists by status and role",
+                ),
+                (
+                    index(TABLE, &["last_login_at desc", "current_login_at desc"])
+                        .and_where(Expr::cust("status = 'active'"))
+                        .take(),
+                    "reports of who signed in lately",
+                ),
             ],
         )
         .await?;
@@ -33,6 +39,21 @@ impl MigrationTrait for Migration {
             "CREATE INDEX users_lower_email_idx ON users (lower(email));
              CREATE INDEX users_lower_first_name_lower_last_name_idx ON users (lower(first_name), lower(last_name))
                WHERE first_name IS NOT NULL AND last_name IS NOT NULL",
+        )
+        .await?;
+        let meanings = [
+            (
+                "users_lower_email_idx",
+                "finding a user by the e-mail address",
+            ),
+            (
+                "users_lower_first_name_lower_last_name_idx",
+                "finding users by name",
+            ),
+        ];
+        describe(
+            manager,
+            meanings.map(|(index, serves)| (format!("INDEX {index}"), serves)),
         )
         .await?;
         match backend {
@@ -89,53 +110,136 @@ pub fn audited(backend: DbBackend) -> Audited {
 fn table(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table(TABLE)
+        .comment(
+            "Users, the people. One person is one user, in however many \
+                     organizations",
+        )
         .col(id(backend))
-        .col(string_len("email", 255))
-        .col(string_len_null("password_hash", 255))
-        .col(timestamp_with_time_zone_null("password_changed_at"))
-        .col(string_len_null("password_reset_token", 255))
-        .col(timestamp_with_time_zone_null("password_reset_expires_at"))
-        .col(string_len_null("email_verification_token", 255))
-        .col(timestamp_with_time_zone_null(
-            "email_verification_expires_at",
+        .col(string_len("email", 255).comment(
+            "E-mail address, in lower case, by which the person is known; \
+                     <id>@deleted.invalid once deleted",
         ))
-        .col(timestamp_with_time_zone_null("email_verified_at"))
-        .col(string_len_null("first_name", 100))
-        .col(string_len_null("last_name", 100))
-        .col(string_len_null("username", 100))
-        .col(text_null("bio"))
-        .col(string_len_null("avatar_url", 500))
-        .col(json_object("preferences"))
-        .col(json_object("settings"))
-        .col(string_len("timezone", 50).default("UTC"))
-        .col(string_len("language", 10).default("en"))
-        .col(enumeration("status", "user_status", STATUS.iter().copied()).default("active"))
-        .col(enumeration("role", "user_role", ROLE.iter().copied()).default("user"))
-        .col(boolean("email_verified").default(false))
-        .col(boolean("mfa_enabled").default(false))
-        .col(string_len_null("mfa_secret", 255))
-        .col(string_len_null("last_login_ip", 45))
-        .col(string_len_null("current_login_ip", 45))
-        .col(timestamp_with_time_zone_null("last_login_at"))
-        .col(timestamp_with_time_zone_null("current_login_at"))
-        .col(integer("failed_login_attempts").default(0))
-        .col(timestamp_with_time_zone_null("locked_until"))
-        .col(timestamp_with_time_zone_null("deleted_at"))
-        .col(big_integer("version").default(1))
-        .col(moment("created_at", backend))
-        .col(moment("updated_at", backend))
-        .col(references(
-            uuid_null("created_by"),
-            TABLE,
-            "users",
-            Reference::Restrict,
+        .col(string_len_null("password_hash", 255).comment(
+            "Password as an argon2id hash in PHC form; null where there is \
+                     none. Secret: never leaves the server",
         ))
-        .col(references(
-            uuid_null("updated_by"),
-            TABLE,
-            "users",
-            Reference::Restrict,
+        .col(
+            timestamp_with_time_zone_null("password_changed_at")
+                .comment("When the password was set last"),
+        )
+        .col(string_len_null("password_reset_token", 255).comment(
+            "Hash of a token to reset the password. Secret. Reserved: nothing \
+                     writes it yet",
         ))
+        .col(
+            timestamp_with_time_zone_null("password_reset_expires_at")
+                .comment("When that token ends. Reserved: nothing writes it yet"),
+        )
+        .col(string_len_null("email_verification_token", 255).comment(
+            "Hash of a token to verify the e-mail address. Secret. Reserved: \
+                     nothing writes it yet",
+        ))
+        .col(
+            timestamp_with_time_zone_null("email_verification_expires_at")
+                .comment("When that token ends. Reserved: nothing writes it yet"),
+        )
+        .col(timestamp_with_time_zone_null("email_verified_at").comment(
+            "When the e-mail address was verified. Reserved: nothing sets it \
+                     yet",
+        ))
+        .col(string_len_null("first_name", 100).comment("First name"))
+        .col(string_len_null("last_name", 100).comment("Last name"))
+        .col(string_len_null("username", 100).comment(
+            "Name to be called by, unique where there is one; free again once \
+                     the user is deleted",
+        ))
+        .col(text_null("bio").comment("What the person says of themselves, in plain text"))
+        .col(string_len_null("avatar_url", 500).comment("URL of a picture"))
+        .col(json_object("preferences").comment(
+            "What the person prefers, for the applications beside Rollbook; \
+                     changed by merge patch (RFC 7396)",
+        ))
+        .col(json_object("settings").comment(
+            "Settings of the applications beside Rollbook for this person; \
+                     changed by merge patch (RFC 7396)",
+        ))
+        .col(
+            string_len("timezone", 50)
+                .default("UTC")
+                .comment("Time zone, as IANA names it: Europe/Zurich"),
+        )
+        .col(
+            string_len("language", 10)
+                .default("en")
+                .comment("Language, as BCP 47 names it: de-CH"),
+        )
+        .col(
+            enumeration("status", "user_status", STATUS.iter().copied())
+                .default("active")
+                .comment(
+                    "invited: known, and not here yet; active; suspended: their keys \
+                     are refused; deleted: a tombstone, scrubbed",
+                ),
+        )
+        .col(
+            enumeration("role", "user_role", ROLE.iter().copied())
+                .default("user")
+                .comment(
+                    "Role in the whole system: user, auditor (reads everything) or \
+                     admin (does everything)",
+                ),
+        )
+        .col(boolean("email_verified").default(false).comment(
+            "Whether the e-mail address is known to be theirs. Reserved: \
+                     nothing sets it yet",
+        ))
+        .col(boolean("mfa_enabled").default(false).comment(
+            "Whether a second factor is asked for. Reserved: nothing asks for \
+                     it yet",
+        ))
+        .col(string_len_null("mfa_secret", 255).comment(
+            "Secret of the second factor. Secret. Reserved: nothing writes it \
+                     yet",
+        ))
+        .col(string_len_null("last_login_ip", 45).comment(
+            "Address of the sign-in before the current one, IPv4 or IPv6. \
+                     Bookkeeping: no version, no event. Reserved",
+        ))
+        .col(string_len_null("current_login_ip", 45).comment(
+            "Address of the current sign-in. Bookkeeping: no version, no event. \
+                     Reserved",
+        ))
+        .col(timestamp_with_time_zone_null("last_login_at").comment(
+            "When the sign-in before the current one was. Bookkeeping: no \
+                     version, no event. Reserved",
+        ))
+        .col(timestamp_with_time_zone_null("current_login_at").comment(
+            "When the current sign-in was. Bookkeeping: no version, no event. \
+                     Reserved",
+        ))
+        .col(integer("failed_login_attempts").default(0).comment(
+            "Sign-ins that failed since the last that did not. Bookkeeping: no \
+                     version, no event. Reserved",
+        ))
+        .col(timestamp_with_time_zone_null("locked_until").comment(
+            "Until when sign-ins are refused. Bookkeeping: no version, no \
+                     event. Reserved",
+        ))
+        .col(
+            timestamp_with_time_zone_null("deleted_at")
+                .comment("When the user was deleted; null while they are not"),
+        )
+        .col(big_integer("version").default(1).comment(VERSION))
+        .col(moment("created_at", backend).comment(CREATED_AT))
+        .col(moment("updated_at", backend).comment(UPDATED_AT))
+        .col(
+            references(uuid_null("created_by"), TABLE, "users", Reference::Restrict)
+                .comment(CREATED_BY),
+        )
+        .col(
+            references(uuid_null("updated_by"), TABLE, "users", Reference::Restrict)
+                .comment(UPDATED_BY),
+        )
         .index(&mut unique(TABLE, &["email"]))
         .index(&mut unique(TABLE, &["username"]))
         .index(&mut unique(TABLE, &["password_reset_token"]))

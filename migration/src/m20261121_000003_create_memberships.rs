@@ -19,15 +19,26 @@ impl MigrationTrait for Migration {
         create_indexes(
             manager,
             [
-                index(TABLE, &["user_id"]),
-                // Serves the look-up by organization, and pages of its members in the order of their ids.
-                index(TABLE, &["organization_id", "id"]),
-                index(TABLE, &["user_id", "status"])
-                    .and_where(Expr::cust("status IN ('active', 'pending')"))
-                    .take(),
-                index(TABLE, &["organization_id", "role"])
-                    .and_where(Expr::cust("status = 'active'"))
-                    .take(),
+                (
+                    index(TABLE, &["user_id"]),
+                    "what a user belongs to, and the cascade from users",
+                ),
+                (
+                    index(TABLE, &["organization_id", "id"]),
+                    "pages of an organization's members in the order of their ids, and the cascade",
+                ),
+                (
+                    index(TABLE, &["user_id", "status"])
+                        .and_where(Expr::cust("status IN ('active', 'pending')"))
+                        .take(),
+                    "what a caller may see, in each request",
+                ),
+                (
+                    index(TABLE, &["organization_id", "role"])
+                        .and_where(Expr::cust("status = 'active'"))
+                        .take(),
+                    "an organization's active owners and admins",
+                ),
             ],
         )
         .await
@@ -59,50 +70,72 @@ pub fn audited(backend: DbBackend) -> Audited {
 fn table(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table(TABLE)
+        .comment(
+            "Memberships: who belongs to which organization, as what. One per \
+                     pair, however often somebody comes back",
+        )
         .col(id(backend))
-        .col(references(
-            uuid("user_id"),
-            TABLE,
-            "users",
-            Reference::Cascade,
+        .col(references(uuid("user_id"), TABLE, "users", Reference::Cascade).comment("Who"))
+        .col(
+            references(
+                uuid("organization_id"),
+                TABLE,
+                "organizations",
+                Reference::Cascade,
+            )
+            .comment("To what they belong"),
+        )
+        .col(
+            enumeration("role", "membership_role", ROLE.iter().copied())
+                .default("member")
+                .comment(
+                    "owner, admin, member or viewer; an organization that is not \
+                     deleted has an active owner",
+                ),
+        )
+        .col(json_object("permissions").comment("Scopes beyond the role: {\"events:read\": true}"))
+        .col(
+            enumeration("status", "membership_status", STATUS.iter().copied())
+                .default("pending")
+                .comment(
+                    "pending: invited; active; suspended: it counts for nothing; \
+                     removed: a tombstone",
+                ),
+        )
+        .col(string_len_null("invitation_token", 255).comment(
+            "Hash of the token of an invitation. Secret. Reserved: nothing \
+                     writes it yet",
         ))
-        .col(references(
-            uuid("organization_id"),
-            TABLE,
-            "organizations",
-            Reference::Cascade,
+        .col(
+            timestamp_with_time_zone_null("invitation_expires_at")
+                .comment("When the invitation ends. Reserved: nothing writes it yet"),
+        )
+        .col(
+            references(uuid_null("invited_by"), TABLE, "users", Reference::Restrict)
+                .comment("Who invited them; null where nobody did"),
+        )
+        .col(string_len_null("job_title", 255).comment("What they do there"))
+        .col(string_len_null("department", 255).comment("Where in the organization"))
+        .col(json_object("metadata").comment(METADATA))
+        .col(timestamp_with_time_zone_null("joined_at").comment(
+            "When the person joined: when it became active; null while it never \
+                     was",
         ))
-        .col(enumeration("role", "membership_role", ROLE.iter().copied()).default("member"))
-        .col(json_object("permissions"))
-        .col(enumeration("status", "membership_status", STATUS.iter().copied()).default("pending"))
-        .col(string_len_null("invitation_token", 255))
-        .col(timestamp_with_time_zone_null("invitation_expires_at"))
-        .col(references(
-            uuid_null("invited_by"),
-            TABLE,
-            "users",
-            Reference::Restrict,
-        ))
-        .col(string_len_null("job_title", 255))
-        .col(string_len_null("department", 255))
-        .col(json_object("metadata"))
-        .col(timestamp_with_time_zone_null("joined_at"))
-        .col(timestamp_with_time_zone_null("left_at"))
-        .col(big_integer("version").default(1))
-        .col(moment("created_at", backend))
-        .col(moment("updated_at", backend))
-        .col(references(
-            uuid_null("created_by"),
-            TABLE,
-            "users",
-            Reference::Restrict,
-        ))
-        .col(references(
-            uuid_null("updated_by"),
-            TABLE,
-            "users",
-            Reference::Restrict,
-        ))
+        .col(
+            timestamp_with_time_zone_null("left_at")
+                .comment("When it was removed; null while it is not"),
+        )
+        .col(big_integer("version").default(1).comment(VERSION))
+        .col(moment("created_at", backend).comment(CREATED_AT))
+        .col(moment("updated_at", backend).comment(UPDATED_AT))
+        .col(
+            references(uuid_null("created_by"), TABLE, "users", Reference::Restrict)
+                .comment(CREATED_BY),
+        )
+        .col(
+            references(uuid_null("updated_by"), TABLE, "users", Reference::Restrict)
+                .comment(UPDATED_BY),
+        )
         .index(&mut unique(TABLE, &["user_id", "organization_id"]))
         .index(&mut unique(TABLE, &["invitation_token"]))
         .check(check(TABLE, "version", "version >= 1"))

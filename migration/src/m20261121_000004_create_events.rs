@@ -21,19 +21,54 @@ impl MigrationTrait for Migration {
         create_indexes(
             manager,
             [
-                index(TABLE, &["event_type"]),
-                index(TABLE, &["aggregate_type", "aggregate_id"]),
-                index(TABLE, &["event_timestamp"]),
-                index(TABLE, &["aggregate_type", "event_timestamp desc"]),
-                index(TABLE, &["organization_id", "event_timestamp desc"]),
-                index(TABLE, &["user_id", "event_timestamp desc"]),
-                index(TABLE, &["event_type", "event_timestamp desc"]),
-                index(TABLE, &["correlation_id", "event_timestamp"]),
+                (
+                    index(TABLE, &["event_type"]),
+                    "counting the events of a type",
+                ),
+                (
+                    index(TABLE, &["aggregate_type", "aggregate_id"]),
+                    "the events of one aggregate, of a type that is named",
+                ),
+                (
+                    index(TABLE, &["event_timestamp"]),
+                    "the whole trail in the order of time, from and to a moment",
+                ),
+                (
+                    index(TABLE, &["aggregate_type", "event_timestamp desc"]),
+                    "the newest events of one type of aggregate",
+                ),
+                (
+                    index(TABLE, &["organization_id", "event_timestamp desc"]),
+                    "the newest events of an organization",
+                ),
+                (
+                    index(TABLE, &["user_id", "event_timestamp desc"]),
+                    "the newest of what a user did",
+                ),
+                (
+                    index(TABLE, &["event_type", "event_timestamp desc"]),
+                    "the newest events of a type",
+                ),
+                (
+                    index(TABLE, &["correlation_id", "event_timestamp"]),
+                    "the events of one request",
+                ),
             ],
         )
         .await?;
         if backend != DbBackend::Sqlite {
             execute(manager, POSTGRES_CONTAINMENT).await?;
+            let meanings = [
+                (
+                    "INDEX events_tags_idx",
+                    "the events that touch something (`tag`)",
+                ),
+                (
+                    "INDEX events_data_idx",
+                    "searches in SQL for what a column became: data @> '{…}'",
+                ),
+            ];
+            describe(manager, meanings).await?;
         }
         audit::prepare(manager).await?;
         audit::make_immutable(manager).await?;
@@ -69,35 +104,81 @@ fn earlier_tables(backend: DbBackend) -> [Audited; 3] {
 fn table(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table(TABLE)
+        .comment(
+            "Events, the trail: that something changed, from what to what, by \
+                     whom. Neither changed nor deleted, by anybody",
+        )
         .col(id(backend))
-        .col(string_len("event_type", 255))
-        .col(string_len("aggregate_type", 100))
-        .col(uuid("aggregate_id"))
-        .col(big_integer("aggregate_version"))
-        .col(json_binary("data"))
-        .col(json_object("metadata"))
-        .col(json_object("tags"))
-        .col(references(
-            uuid_null("user_id"),
-            TABLE,
-            "users",
-            Reference::Deferred,
+        .col(
+            string_len("event_type", 255)
+                .comment("What happened: the aggregate's type and a verb, USER.EMAIL_CHANGED"),
+        )
+        .col(
+            string_len("aggregate_type", 100)
+                .comment("What it happened to: organization, user, membership or api_key"),
+        )
+        .col(uuid("aggregate_id").comment("The id of its row"))
+        .col(
+            big_integer("aggregate_version")
+                .comment("The version that its row then had: 1, 2, 3 without a gap"),
+        )
+        .col(json_binary("data").comment(
+            "The columns that changed: {\"old\": {…}, \"new\": {…}}; secrets as \
+                     \"[redacted]\". Folded in order, they give the row",
         ))
-        .col(references(
-            uuid_null("organization_id"),
-            TABLE,
-            "organizations",
-            Reference::Deferred,
+        .col(json_object("metadata").comment(
+            "By what means: the id of the API key, the name of the command, or \
+                     the database role",
         ))
-        .col(string_len_null("session_id", 255))
-        .col(string_len_null("correlation_id", 255))
-        .col(string_len_null("causation_id", 255))
-        .col(string_len("source", 100).default("system"))
-        .col(string_len_null("version", 50))
-        .col(string_len_null("ip_address", 45))
-        .col(string_len_null("user_agent", 500))
-        .col(moment("event_timestamp", backend))
-        .col(moment("created_at", backend))
+        .col(
+            json_object("tags")
+                .comment("The ids that it touches, by kind: {\"organization\": …, \"user\": …}"),
+        )
+        .col(
+            references(uuid_null("user_id"), TABLE, "users", Reference::Deferred).comment(
+                "Who did it; null for the command line and for a change in the \
+                     database itself",
+            ),
+        )
+        .col(
+            references(
+                uuid_null("organization_id"),
+                TABLE,
+                "organizations",
+                Reference::Deferred,
+            )
+            .comment(
+                "The organization that it is about; null for a user, who belongs to \
+                     several",
+            ),
+        )
+        .col(string_len_null("session_id", 255).comment(
+            "The session in which it was done. Reserved: there are no sessions \
+                     yet",
+        ))
+        .col(string_len_null("correlation_id", 255).comment("What all events of one request share"))
+        .col(string_len_null("causation_id", 255).comment("What the client said had caused it"))
+        .col(string_len("source", 100).default("system").comment(
+            "Where it came from: api, cli, database (a trigger told it) or \
+                     system",
+        ))
+        .col(
+            string_len_null("version", 50)
+                .comment("The form of the event, not of the aggregate: 1"),
+        )
+        .col(string_len_null("ip_address", 45).comment("Address of the client, IPv4 or IPv6"))
+        .col(
+            string_len_null("user_agent", 500)
+                .comment("Program of the client, as it called itself"),
+        )
+        .col(moment("event_timestamp", backend).comment(
+            "When it happened, in UTC, to the microsecond; taken before the \
+                     commit",
+        ))
+        .col(
+            moment("created_at", backend)
+                .comment("When it was written, in UTC, to the microsecond"),
+        )
         .index(&mut unique(TABLE, &["aggregate_id", "aggregate_version"]))
         .check(not_blank(TABLE, "event_type", backend))
         .check(is_object(TABLE, "data", backend))

@@ -23,20 +23,32 @@ impl MigrationTrait for Migration {
         create_indexes(
             manager,
             [
-                index(TABLE, &["user_id", "status"])
-                    .and_where(Expr::cust("status IN ('active', 'inactive')"))
-                    .take(),
-                index(TABLE, &["organization_id", "status"])
-                    .and_where(Expr::cust(
-                        "organization_id IS NOT NULL AND status IN ('active', 'inactive')",
-                    ))
-                    .take(),
-                index(TABLE, &["expires_at"])
-                    .and_where(Expr::cust("expires_at IS NOT NULL"))
-                    .take(),
-                index(TABLE, &["last_used_at desc"])
-                    .and_where(Expr::cust("status = 'active'"))
-                    .take(),
+                (
+                    index(TABLE, &["user_id", "status"])
+                        .and_where(Expr::cust("status IN ('active', 'inactive')"))
+                        .take(),
+                    "a user's keys",
+                ),
+                (
+                    index(TABLE, &["organization_id", "status"])
+                        .and_where(Expr::cust(
+                            "organization_id IS NOT NULL AND status IN ('active', 'inactive')",
+                        ))
+                        .take(),
+                    "an organization's keys",
+                ),
+                (
+                    index(TABLE, &["expires_at"])
+                        .and_where(Expr::cust("expires_at IS NOT NULL"))
+                        .take(),
+                    "reports of keys that end soon",
+                ),
+                (
+                    index(TABLE, &["last_used_at desc"])
+                        .and_where(Expr::cust("status = 'active'"))
+                        .take(),
+                    "reports of keys that nobody uses",
+                ),
             ],
         )
         .await?;
@@ -75,55 +87,121 @@ pub fn audited(backend: DbBackend) -> Audited {
 fn table(backend: DbBackend) -> TableCreateStatement {
     Table::create()
         .table(TABLE)
+        .comment(
+            "API keys: credentials of a user, for all that the user may do or \
+                     for one organization",
+        )
         .col(id(backend))
-        .col(string_len("key_id", 100))
-        .col(string_len("key_hash", 255))
-        .col(string_len("key_prefix", 20))
-        .col(references(
-            uuid("user_id"),
-            TABLE,
-            "users",
-            Reference::Cascade,
+        .col(string_len("key_id", 100).comment(
+            "The public part of the key, by which it is found: \
+                     rbk_<id>_<secret>_<check>",
         ))
-        .col(references(
-            uuid_null("organization_id"),
-            TABLE,
-            "organizations",
-            Reference::Cascade,
+        .col(string_len("key_hash", 255).comment(
+            "SHA-256 of the whole key, in hexadecimal. Secret: never leaves the \
+                     server. The key itself is nowhere",
         ))
-        .col(string_len("name", 255))
-        .col(text_null("description"))
-        .col(enumeration("key_type", "api_key_type", TYPE.iter().copied()).default("personal"))
-        .col(json_object("permissions"))
-        .col(json_binary("scopes").default("[]"))
-        .col(string_len_null("allowed_ips", 1000))
-        .col(string_len_null("allowed_domains", 1000))
-        .col(enumeration("status", "api_key_status", STATUS.iter().copied()).default("active"))
-        .col(timestamp_with_time_zone_null("expires_at"))
-        .col(timestamp_with_time_zone_null("last_used_at"))
-        .col(string_len_null("last_used_ip", 45))
-        .col(string_len_null("last_used_user_agent", 500))
-        .col(integer("usage_count").default(0))
-        .col(timestamp_with_time_zone_null("usage_reset_at"))
-        .col(integer_null("usage_limit"))
-        .col(string_len_null("created_from_ip", 45))
-        .col(string_len_null("created_from_user_agent", 500))
-        .col(boolean("require_mfa").default(false))
-        .col(big_integer("version").default(1))
-        .col(moment("created_at", backend))
-        .col(moment("updated_at", backend))
-        .col(references(
-            uuid_null("created_by"),
-            TABLE,
-            "users",
-            Reference::Restrict,
+        .col(string_len("key_prefix", 20).comment(
+            "The first characters of the key, to tell it by: rbk_ and eight \
+                     digits",
         ))
-        .col(references(
-            uuid_null("updated_by"),
-            TABLE,
-            "users",
-            Reference::Restrict,
+        .col(
+            references(uuid("user_id"), TABLE, "users", Reference::Cascade)
+                .comment("For whom it acts; refused when they are no longer active"),
+        )
+        .col(
+            references(
+                uuid_null("organization_id"),
+                TABLE,
+                "organizations",
+                Reference::Cascade,
+            )
+            .comment(
+                "The one organization that it is restricted to; null where it is \
+                     not",
+            ),
+        )
+        .col(string_len("name", 255).comment("Name for people"))
+        .col(text_null("description").comment("What it is for, in plain text"))
+        .col(
+            enumeration("key_type", "api_key_type", TYPE.iter().copied())
+                .default("personal")
+                .comment(
+                    "personal, or organization: made by the organization's admins for \
+                     it",
+                ),
+        )
+        .col(json_object("permissions").comment("Reserved: what a key may is told by its scopes"))
+        .col(json_binary("scopes").default("[]").comment(
+            "What it may: an array of [\"users:read\", …], or [\"*\"] for all that \
+                     its user may",
         ))
+        .col(string_len_null("allowed_ips", 1000).comment(
+            "Addresses from which it may be used. Reserved: nothing checks it \
+                     yet",
+        ))
+        .col(
+            string_len_null("allowed_domains", 1000)
+                .comment("Domains from which it may be used. Reserved: nothing checks it yet"),
+        )
+        .col(
+            enumeration("status", "api_key_status", STATUS.iter().copied())
+                .default("active")
+                .comment(
+                    "active; inactive: refused until it is active again; revoked: a \
+                     tombstone",
+                ),
+        )
+        .col(
+            timestamp_with_time_zone_null("expires_at")
+                .comment("From when on it is refused; null where it does not end"),
+        )
+        .col(timestamp_with_time_zone_null("last_used_at").comment(
+            "When it was used last, up to 10 seconds late. Bookkeeping: no \
+                     version, no event",
+        ))
+        .col(string_len_null("last_used_ip", 45).comment(
+            "Address from which it was used last. Bookkeeping: no version, no \
+                     event",
+        ))
+        .col(string_len_null("last_used_user_agent", 500).comment(
+            "Program by which it was used last. Bookkeeping: no version, no \
+                     event",
+        ))
+        .col(integer("usage_count").default(0).comment(
+            "How often it was used, up to 10 seconds late. Bookkeeping: no \
+                     version, no event",
+        ))
+        .col(timestamp_with_time_zone_null("usage_reset_at").comment(
+            "When usage_count was set to 0. Bookkeeping: no version, no event. \
+                     Reserved: nothing does it yet",
+        ))
+        .col(
+            integer_null("usage_limit")
+                .comment("How often it may be used. Reserved: nothing checks it yet"),
+        )
+        .col(
+            string_len_null("created_from_ip", 45)
+                .comment("Address from which it was made, IPv4 or IPv6"),
+        )
+        .col(
+            string_len_null("created_from_user_agent", 500).comment("Program by which it was made"),
+        )
+        .col(
+            boolean("require_mfa")
+                .default(false)
+                .comment("Whether it needs a second factor. Reserved: nothing checks it yet"),
+        )
+        .col(big_integer("version").default(1).comment(VERSION))
+        .col(moment("created_at", backend).comment(CREATED_AT))
+        .col(moment("updated_at", backend).comment(UPDATED_AT))
+        .col(
+            references(uuid_null("created_by"), TABLE, "users", Reference::Restrict)
+                .comment(CREATED_BY),
+        )
+        .col(
+            references(uuid_null("updated_by"), TABLE, "users", Reference::Restrict)
+                .comment(UPDATED_BY),
+        )
         .index(&mut unique(TABLE, &["key_id"]))
         .index(&mut unique(TABLE, &["key_hash"]))
         .check(not_blank(TABLE, "name", backend))

@@ -12,7 +12,11 @@ pub struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_table(manager, table(), TABLE).await?;
-        create_indexes(manager, [index(TABLE, &["expires_at"])]).await
+        create_indexes(
+            manager,
+            [(index(TABLE, &["expires_at"]), "forgetting what has ended")],
+        )
+        .await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -27,12 +31,27 @@ impl MigrationTrait for Migration {
 fn table() -> TableCreateStatement {
     Table::create()
         .table(TABLE)
-        .col(uuid("credential_id"))
-        .col(blob("key_hash"))
-        .col(blob("request_hash"))
-        .col(blob("answer"))
-        .col(timestamp_with_time_zone("created_at"))
-        .col(timestamp_with_time_zone("expires_at"))
+        .comment(
+            "Idempotency keys: answers to requests that may be sent again, kept \
+                     in the requests' own transactions. No history, no events",
+        )
+        .col(uuid("credential_id").comment("The API key of the request"))
+        .col(blob("key_hash").comment("SHA-256 of the Idempotency-Key header: 32 bytes"))
+        .col(blob("request_hash").comment(
+            "SHA-256 of method, path and body, by which another request under \
+                     the same key is told: 32 bytes",
+        ))
+        .col(blob("answer").comment(
+            "The answer, encrypted with a key made of the Idempotency-Key \
+                     header, which is nowhere here",
+        ))
+        .col(
+            timestamp_with_time_zone("created_at").comment("When the request was answered, in UTC"),
+        )
+        .col(timestamp_with_time_zone("expires_at").comment(
+            "From when on it may be forgotten, in UTC; forgotten by later \
+                     requests",
+        ))
         .primary_key(
             Index::create()
                 .name(format!("{TABLE}_pkey"))

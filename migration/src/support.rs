@@ -9,6 +9,20 @@ use sea_orm_migration::{
     sea_orm::DbBackend,
 };
 
+/// What columns mean that most tables have.
+pub const VERSION: &str = "1 when it is made, one more with each change; the ETag of the resource";
+/// See [`VERSION`].
+pub const CREATED_AT: &str = "When it was made, in UTC, to the microsecond";
+/// See [`VERSION`].
+pub const UPDATED_AT: &str = "When it was changed last, in UTC, to the microsecond";
+/// See [`VERSION`].
+pub const CREATED_BY: &str = "Who made it; null where no user did: the command line, the database";
+/// See [`VERSION`].
+pub const UPDATED_BY: &str = "Who changed it last; null where no user did";
+/// See [`VERSION`].
+pub const METADATA: &str = "What the product keeps with it, an object; changed by merge patch (RFC \
+                            7396)";
+
 /// White space that a name is trimmed of, as each backend writes it.
 const POSTGRES_BLANKS: &str = r"E' \t\n\x0B\f\r'";
 const SQLITE_BLANKS: &str = "char(32, 9, 10, 11, 12, 13)";
@@ -19,7 +33,11 @@ pub fn id(backend: DbBackend) -> ColumnDef {
         DbBackend::Sqlite => "randomblob(16)",
         _ => "gen_random_uuid()",
     };
-    uuid("id").primary_key().default(Expr::cust(default)).take()
+    uuid("id")
+        .primary_key()
+        .default(Expr::cust(default))
+        .comment("Identifier: a UUIDv7 (RFC 9562), so that its order is that of creation")
+        .take()
 }
 
 /// A time that is now where the client does not say.
@@ -121,6 +139,9 @@ pub fn unique(table: &str, columns: &[&'static str]) -> IndexCreateStatement {
     constraint
 }
 
+/// An index, and what it serves: the second half of "serves …".
+pub type Serving = (IndexCreateStatement, &'static str);
+
 /// An index, `<table>_<columns>_idx`; a column may be followed by ` desc`.
 pub fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     let mut statement = Index::create();
@@ -136,7 +157,8 @@ pub fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatem
     statement.table(table).name(format!("{name}_idx")).take()
 }
 
-/// Creates a table; on SQLite with the checks that make its columns as strict as PostgreSQL's.
+/// Creates a table; on SQLite with the checks that make its columns as strict as PostgreSQL's, on PostgreSQL with what
+/// it and its columns mean.
 pub async fn create_table(
     manager: &SchemaManager<'_>,
     mut table: TableCreateStatement,
@@ -150,7 +172,39 @@ pub async fn create_table(
             }
         }
     }
-    manager.create_table(table).await
+    let meanings = meanings(&table, name);
+    manager.create_table(table).await?;
+    describe(manager, meanings).await
+}
+
+fn meanings(table: &TableCreateStatement, name: &str) -> Vec<(String, String)> {
+    let of_table = table
+        .get_comment()
+        .map(|text| (format!("TABLE {name}"), text.clone()));
+    let of_columns = table.get_columns().iter().filter_map(|column| {
+        let what = format!("COLUMN {name}.{}", column.get_column_name());
+        let text = column.get_column_spec().comment.clone()?;
+        Some((what, text))
+    });
+    of_table.into_iter().chain(of_columns).collect()
+}
+
+/// Writes down what things mean, each called as `COMMENT ON` calls it. SQLite has no place for it.
+pub async fn describe(
+    manager: &SchemaManager<'_>,
+    meanings: impl IntoIterator<Item = (impl std::fmt::Display, impl AsRef<str>)>,
+) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let comments: String = meanings
+        .into_iter()
+        .map(|(what, text)| {
+            let text = text.as_ref().replace('\'', "''");
+            format!("COMMENT ON {what} IS '{text}';\n")
+        })
+        .collect();
+    execute(manager, &comments).await
 }
 
 /// Drops a table with all that is on it.
@@ -161,12 +215,15 @@ pub async fn drop_table(manager: &SchemaManager<'_>, name: &'static str) -> Resu
 /// Creates indexes one after the other.
 pub async fn create_indexes<const N: usize>(
     manager: &SchemaManager<'_>,
-    indexes: [IndexCreateStatement; N],
+    indexes: [Serving; N],
 ) -> Result<(), DbErr> {
-    for index in indexes {
+    let mut meanings = Vec::new();
+    for (index, serves) in indexes {
+        let name = index.get_index_spec().get_name().unwrap_or_default();
+        meanings.push((format!("INDEX {name}"), serves));
         manager.create_index(index).await?;
     }
-    Ok(())
+    describe(manager, meanings).await
 }
 
 /// Creates a native enumeration on PostgreSQL; SQLite has a check on the column instead.

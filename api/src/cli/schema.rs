@@ -1,4 +1,4 @@
-//! `rollbook schema`: looks whether the schema is what the migrations make.
+//! `rollbook schema`: looks whether the schema is what the migrations make, and tells what that is.
 
 use std::fmt::Write as _;
 use std::io;
@@ -17,11 +17,11 @@ use crate::{
     database::{ConnectError, connect_for_examination},
     operations::{
         migration::MigrationError,
-        schema::{Comparison, compare},
+        schema::{Comparison, DocumentError, compare, document},
     },
 };
 
-/// Compare the schema of the database with what the migrations make
+/// Compare the schema of the database with what the migrations make, or describe it
 #[derive(Args, Debug)]
 pub(super) struct SchemaCommand {
     #[command(subcommand)]
@@ -31,6 +31,16 @@ pub(super) struct SchemaCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Diff(DiffCommand),
+    Document(DocumentCommand),
+}
+
+/// Print the schema of this version as a page in Markdown; on any PostgreSQL, in which nothing is changed
+#[derive(Args, Debug)]
+struct DocumentCommand {
+    #[command(flatten)]
+    database: DatabaseSettings,
+    #[command(flatten)]
+    log: LogSettings,
 }
 
 /// Show everything missing, extra or altered, with the SQL that mends it
@@ -60,6 +70,8 @@ pub(super) enum SchemaCommandError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Compare(#[from] MigrationError),
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     #[error("the schema is not what the migrations make: {0} differences")]
     Drift(usize),
     #[error("the answer cannot be written as JSON")]
@@ -77,7 +89,14 @@ impl SchemaCommandError {
                 "look at each before you mend it: somebody may have meant it, and `DROP` loses data"
                     .to_owned(),
             ),
-            Self::Log(_) | Self::Json(_) | Self::Output(_) => None,
+            Self::Document(DocumentError::Sqlite) => {
+                Some("name any PostgreSQL by DATABASE_URL".to_owned())
+            }
+            Self::Document(DocumentError::Meaningless { .. }) => Some(
+                "say it in the migration: .comment(…) of a table or column, the words beside an index"
+                    .to_owned(),
+            ),
+            Self::Document(DocumentError::Database(_)) | Self::Log(_) | Self::Json(_) | Self::Output(_) => None,
         }
     }
 }
@@ -86,7 +105,24 @@ impl SchemaCommand {
     pub(super) async fn run(self) -> Result<(), SchemaCommandError> {
         match self.verb {
             Verb::Diff(command) => command.run().await,
+            Verb::Document(command) => command.run().await,
         }
+    }
+}
+
+impl DocumentCommand {
+    async fn run(self) -> Result<(), SchemaCommandError> {
+        log::start(&self.log.filter, self.log.format)?;
+        let database = connect_for_examination(&self.database).await?;
+        let outcome = document::<Migrator>(&database).await;
+        close(database).await;
+        Ok(print(outcome?.trim_end())?)
+    }
+}
+
+async fn close(database: DatabaseConnection) {
+    if let Err(error) = database.close().await {
+        tracing::debug!(%error, "the connections did not close cleanly");
     }
 }
 
@@ -95,9 +131,7 @@ impl DiffCommand {
         log::start(&self.log.filter, self.log.format)?;
         let database = connect_for_examination(&self.database).await?;
         let outcome = self.compare(&database).await;
-        if let Err(error) = database.close().await {
-            tracing::debug!(%error, "the connections did not close cleanly");
-        }
+        close(database).await;
         let comparison = outcome?;
         match self.format {
             OutputFormat::Json => print(&serde_json::to_string(&comparison)?)?,

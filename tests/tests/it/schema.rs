@@ -2,13 +2,15 @@
 
 use std::process::Output;
 
-use ::migration::Migrator;
+use ::migration::{Migrator, MigratorTrait};
 use api::cli::config::DatabaseSettings;
 use api::cli::output::Progress;
 use api::database::connect_for_examination;
 use api::operations::doctor::{self, Options};
-use api::operations::schema::{Comparison, compare};
+use api::operations::schema::{Comparison, DocumentError, compare, document};
 use rstest::rstest;
+use sea_orm_migration::sea_orm::ConnectionTrait;
+use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 use serde_json::{Value, json};
 use tests::database::{Backend, TestDatabase, execute};
 use tests::{ServerProcess, TestApp, run, spawn};
@@ -644,4 +646,72 @@ async fn a_server_warns_of_drift_or_refuses_it_or_does_not_look(
             && error.contains("allowed are warn, refuse, ignore"),
         "{error}"
     );
+}
+
+/// The page of the schema is what `make docs` makes, so it cannot go stale, and nothing in it is without a meaning.
+#[tokio::test]
+async fn the_page_of_the_schema_is_what_the_migrations_make() {
+    let database = TestDatabase::migrated(Backend::Postgres).await;
+    let (code, made, error) = told(&run(&database.url(), &["schema", "document"], ""));
+    assert_eq!((code, error.as_str()), (0, ""));
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/database/schema.md");
+    let committed = std::fs::read_to_string(committed).unwrap_or_default();
+    assert!(
+        made == committed,
+        "docs/database/schema.md is not what the migrations make: run `make docs` and commit what it changes"
+    );
+    let sqlite = TestDatabase::migrated(Backend::Sqlite).await;
+    let (code, _, error) = told(&run(&sqlite.url(), &["schema", "document"], ""));
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("only PostgreSQL keeps what tables and columns mean"),
+        "{error}"
+    );
+}
+
+/// A migration that says nothing of what it makes.
+struct Silent;
+
+impl MigrationName for Silent {
+    fn name(&self) -> &str {
+        "m20990101_000001_silent"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Silent {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = "CREATE TABLE silent (id integer PRIMARY KEY, word text); CREATE INDEX silent_word_idx ON silent (word)";
+        manager.get_connection().execute_unprepared(sql).await?;
+        Ok(())
+    }
+}
+
+struct WithSilent;
+
+#[async_trait::async_trait]
+impl MigratorTrait for WithSilent {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        let mut migrations = Migrator::migrations();
+        migrations.push(Box::new(Silent));
+        migrations
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_meaning_has_no_page() {
+    let database = TestDatabase::empty(Backend::Postgres).await;
+    let connection = database.connect().await;
+    match document::<WithSilent>(&connection).await {
+        Err(DocumentError::Meaningless { what }) => assert_eq!(
+            what,
+            [
+                "table silent",
+                "column silent.id",
+                "column silent.word",
+                "index silent.silent_word_idx"
+            ]
+        ),
+        other => panic!("{other:?}"),
+    }
 }

@@ -29,14 +29,7 @@ impl Trial {
     /// The database's.
     pub async fn begin(database: &DatabaseConnection) -> Result<Self, DbErr> {
         if database.get_database_backend() == DbBackend::Sqlite {
-            let mut options = ConnectOptions::new("sqlite::memory:");
-            options.max_connections(1).sqlx_logging(false);
-            let memory = Database::connect(options).await?;
-            return Ok(Self {
-                transaction: memory.begin().await?,
-                schema: None,
-                _memory: Some(memory),
-            });
+            return Self::in_memory().await;
         }
         let transaction = database.begin().await?;
         let schema = format!("rollbook_trial_{}", clock::new_id().simple());
@@ -50,6 +43,21 @@ impl Trial {
             transaction,
             schema: Some(schema),
             _memory: None,
+        })
+    }
+
+    /// Begins one on SQLite.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn in_memory() -> Result<Self, DbErr> {
+        let mut options = ConnectOptions::new("sqlite::memory:");
+        options.max_connections(1).sqlx_logging(false);
+        let memory = Database::connect(options).await?;
+        Ok(Self {
+            transaction: memory.begin().await?,
+            schema: None,
+            _memory: Some(memory),
         })
     }
 

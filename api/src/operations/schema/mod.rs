@@ -4,12 +4,14 @@
 
 mod catalog;
 mod difference;
+mod document;
 mod postgres;
 mod sqlite;
 mod sqlite_text;
 
 pub use catalog::{Catalog, Object, ObjectKind, ObjectName};
 pub use difference::{Aspect, Change, Difference};
+pub use document::{DocumentError, document};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 use sea_orm_migration::{MigratorTrait, SchemaManager};
