@@ -13,7 +13,7 @@ use sea_orm_migration::sea_orm::ConnectionTrait;
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 use serde_json::{Value, json};
 use tests::database::{Backend, TestDatabase, execute};
-use tests::{ServerProcess, TestApp, run, spawn};
+use tests::{ServerProcess, TestApp, bootstrap, run, spawn};
 
 async fn comparison(database: &TestDatabase) -> Comparison {
     let settings = DatabaseSettings::new(database.url().parse().unwrap());
@@ -714,4 +714,37 @@ async fn what_has_no_meaning_has_no_page() {
         ),
         other => panic!("{other:?}"),
     }
+}
+
+/// All that the migrations made, gone but for the record that they were applied.
+#[rstest]
+#[case::sqlite(
+    Backend::Sqlite,
+    "PRAGMA foreign_keys = OFF; DROP VIEW uuid_v7; DROP TABLE api_keys; DROP TABLE memberships; DROP TABLE events;
+     DROP TABLE idempotency_keys; DROP TABLE organizations; DROP TABLE users; PRAGMA foreign_keys = ON"
+)]
+#[case::postgres(
+    Backend::Postgres,
+    "DROP TABLE api_keys, memberships, events, idempotency_keys, organizations, users CASCADE;
+     DROP TYPE api_key_type, api_key_status, membership_role, membership_status, organization_status, user_role, user_status;
+     DROP FUNCTION audit_record, audit_shown, audit_guard_version, audit_refuse; DROP EXTENSION pg_trgm"
+)]
+#[tokio::test]
+async fn everything_that_is_missing_comes_back(#[case] backend: Backend, #[case] sql: &str) {
+    let database = TestDatabase::migrated(backend).await;
+    let connection = database.connect().await;
+    execute(&connection, sql).await.unwrap();
+    let compared = comparison(&database).await;
+    assert!(compared.differences.len() > 5, "{compared:#?}");
+    for mend in compared.mends() {
+        execute(&connection, mend)
+            .await
+            .unwrap_or_else(|error| panic!("{mend}: {error}"));
+    }
+    connection.close().await.unwrap();
+    assert_eq!(comparison(&database).await.differences, []);
+    assert_eq!(unhealthy(&database).await, [] as [&str; 0]);
+    bootstrap(&database);
+    let server = ServerProcess::start(&database.url(), &[("ROLLBOOK_SCHEMA_DRIFT", "refuse")]);
+    assert!(server.is_listening());
 }
