@@ -96,7 +96,8 @@ impl SchemaCommandError {
                 "say it in the migration: .comment(…) of a table or column, the words beside an index"
                     .to_owned(),
             ),
-            Self::Document(DocumentError::Database(_)) | Self::Log(_) | Self::Json(_) | Self::Output(_) => None,
+            Self::Document(DocumentError::Trial(error)) => error.hint(),
+            Self::Log(_) | Self::Json(_) | Self::Output(_) => None,
         }
     }
 }

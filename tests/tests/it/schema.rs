@@ -748,3 +748,36 @@ async fn everything_that_is_missing_comes_back(#[case] backend: Backend, #[case]
     let server = ServerProcess::start(&database.url(), &[("ROLLBOOK_SCHEMA_DRIFT", "refuse")]);
     assert!(server.is_listening());
 }
+
+/// As on a standby: all that can be read is checked, and what has to be tried is said to be left out.
+#[tokio::test]
+async fn where_nothing_can_be_tried_that_is_said() {
+    let database = TestDatabase::migrated(Backend::Postgres).await;
+    let connection = database.connect().await;
+    execute(
+        &connection,
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
+    )
+    .await
+    .unwrap();
+    connection.close().await.unwrap();
+    let url = database.url();
+    for command in [["schema", "diff"], ["migrate", "validate"]] {
+        let (code, _, error) = told(&run(&url, &command, ""));
+        assert_eq!(code, 1);
+        assert!(
+            error.contains("read-only") && error.contains("ask the primary"),
+            "{error}"
+        );
+    }
+    let (code, output, error) = told(&run(&url, &["doctor"], ""));
+    assert_eq!(code, 0, "{output} {error}");
+    for check in ["migrations", "schema-drift"] {
+        assert!(
+            output.contains(&format!("ok      {check}: not looked at")),
+            "{output}"
+        );
+    }
+    let server = ServerProcess::start(&url, &[]);
+    assert!(server.log().contains("cannot be tried"), "{}", server.log());
+}

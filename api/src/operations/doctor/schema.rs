@@ -27,8 +27,7 @@ impl Check for Migrations {
     async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
         let found = match validate::<Migrator>(examination.database).await {
             Ok(found) => found,
-            Err(MigrationError::Database(error)) => return Err(error),
-            Err(error) => return Err(DbErr::Custom(error.to_string())),
+            Err(error) => return not_tried(error),
         };
         let mut findings = Findings::default();
         for finding in found {
@@ -40,6 +39,20 @@ impl Check for Migrations {
             "all migrations fit",
             "migrations do not fit",
         ))
+    }
+}
+
+/// What is no fault of this database: it cannot be looked at, here or by this version.
+fn not_tried(error: MigrationError) -> Result<Conclusion, DbErr> {
+    match error {
+        MigrationError::ReadOnly => Ok(Conclusion::good(
+            "not looked at: migrations cannot be tried in a database that is read-only; ask the primary",
+        )),
+        MigrationError::Ahead { .. } => Ok(Conclusion::good(
+            "not compared: the database is newer than this version",
+        )),
+        MigrationError::Database(error) => Err(error),
+        error => Err(DbErr::Custom(error.to_string())),
     }
 }
 
@@ -62,13 +75,7 @@ impl Check for SchemaDrift {
     async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
         let differences = match compare::<Migrator>(examination.database).await {
             Ok(comparison) => comparison.differences,
-            Err(MigrationError::Ahead { .. }) => {
-                return Ok(Conclusion::good(
-                    "not compared: the database is newer than this version",
-                ));
-            }
-            Err(MigrationError::Database(error)) => return Err(error),
-            Err(error) => return Err(DbErr::Custom(error.to_string())),
+            Err(error) => return not_tried(error),
         };
         let is_bad = |difference: &Difference| difference.severity == Severity::Error;
         let severity = match differences.iter().any(is_bad) {

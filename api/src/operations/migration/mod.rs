@@ -67,6 +67,9 @@ pub enum MigrationError {
         /// One of the tables that migrations make.
         table: String,
     },
+    /// Migrations cannot be tried in this database.
+    #[error("the database is read-only, so migrations cannot be tried in it")]
+    ReadOnly,
     /// Another process holds the lock.
     #[error("another process has been migrating this database for longer than {} s", limit.as_secs_f64())]
     Locked {
@@ -105,6 +108,7 @@ impl MigrationError {
                 "if it was lost, restore it from a backup; if the tables belong to something else, use another database"
                     .to_owned()
             }
+            Self::ReadOnly => "it may be a standby: ask the primary".to_owned(),
             Self::Locked { .. } => {
                 "wait for it, or give more time by ROLLBOOK_MIGRATION_LOCK_TIMEOUT".to_owned()
             }

@@ -7,9 +7,10 @@
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, TransactionTrait,
+    DbErr, Statement, TransactionTrait,
 };
 
+use super::MigrationError;
 use crate::core::clock;
 
 /// A file in memory, or on PostgreSQL a schema of its own in a transaction that is rolled back.
@@ -26,12 +27,19 @@ impl Trial {
     /// Begins one beside a database. On PostgreSQL it takes the right to create a schema there.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn begin(database: &DatabaseConnection) -> Result<Self, DbErr> {
+    /// [`MigrationError::ReadOnly`]; the database's.
+    pub async fn begin(database: &DatabaseConnection) -> Result<Self, MigrationError> {
         if database.get_database_backend() == DbBackend::Sqlite {
-            return Self::in_memory().await;
+            return Ok(Self::in_memory().await?);
         }
         let transaction = database.begin().await?;
+        let question = "SELECT current_setting('transaction_read_only') = 'on'";
+        let question = Statement::from_string(DbBackend::Postgres, question);
+        let answer = transaction.query_one_raw(question).await?;
+        if answer.map(|row| row.try_get_by_index(0)).transpose()? == Some(true) {
+            transaction.rollback().await?;
+            return Err(MigrationError::ReadOnly);
+        }
         let schema = format!("rollbook_trial_{}", clock::new_id().simple());
         // Nobody is kept waiting: what cannot be had at once is an error.
         let prepare = format!(

@@ -153,7 +153,7 @@ async fn misfits<M: MigratorTrait>(
 
 async fn irreversible<M: MigratorTrait>(
     database: &DatabaseConnection,
-) -> Result<Vec<Finding>, DbErr> {
+) -> Result<Vec<Finding>, MigrationError> {
     let backend = database.get_database_backend();
     let mut findings = Vec::new();
     for migration in M::migrations() {
@@ -177,11 +177,11 @@ async fn irreversible<M: MigratorTrait>(
 /// Applies all, and rolls back all; each has to leave what was there before it was applied.
 async fn try_reversals<M: MigratorTrait>(
     database: &DatabaseConnection,
-) -> Result<Option<Finding>, DbErr> {
+) -> Result<Option<Finding>, MigrationError> {
     let trial = Trial::begin(database).await?;
     let outcome = there_and_back::<M>(&trial.transaction).await;
     trial.end().await?;
-    outcome
+    Ok(outcome?)
 }
 
 async fn there_and_back<M: MigratorTrait>(

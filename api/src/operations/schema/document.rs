@@ -9,7 +9,7 @@ use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 use super::catalog::{Catalog, Object, ObjectKind, ObjectName};
 use super::{postgres, read};
-use crate::operations::migration::Trial;
+use crate::operations::migration::{MigrationError, Trial};
 
 /// The page, with a place for each part that is made.
 const TEMPLATE: &str = include_str!("document.md");
@@ -26,9 +26,9 @@ pub enum DocumentError {
         /// Their names.
         what: Vec<String>,
     },
-    /// The database failed.
-    #[error("the database failed")]
-    Database(#[from] DbErr),
+    /// The migrations cannot be tried.
+    #[error(transparent)]
+    Trial(#[from] MigrationError),
 }
 
 /// Writes the page as Markdown, of what all migrations make on trial beside this database.
@@ -38,29 +38,33 @@ pub enum DocumentError {
 pub async fn document<M: MigratorTrait>(
     database: &DatabaseConnection,
 ) -> Result<String, DocumentError> {
-    let Some(schema) = postgres::current_schema(database).await? else {
+    let Some(schema) = postgres::current_schema(database).await.map_err(failed)? else {
         return Err(DocumentError::Sqlite);
     };
     let trial = Trial::begin(database).await?;
     let outcome = made::<M>(&trial).await;
     let trial_schema = trial.schema.clone();
-    trial.end().await?;
-    let (mut catalog, meanings) = outcome?;
+    trial.end().await.map_err(failed)?;
+    let (mut catalog, meanings) = outcome.map_err(failed)?;
     if let Some(trial_schema) = trial_schema {
         for object in catalog.values_mut() {
             postgres::rename_schema(object, &trial_schema, &schema);
         }
     }
-    let memory = Trial::in_memory().await?;
+    let memory = Trial::in_memory().await.map_err(failed)?;
     let outcome = made::<M>(&memory).await;
-    memory.end().await?;
-    let (sqlite, _) = outcome?;
+    memory.end().await.map_err(failed)?;
+    let (sqlite, _) = outcome.map_err(failed)?;
     Page {
         catalog,
         sqlite,
         meanings,
     }
     .write()
+}
+
+fn failed(error: DbErr) -> DocumentError {
+    DocumentError::Trial(error.into())
 }
 
 /// What something means, by its kind, its table and its name.

@@ -89,7 +89,7 @@ pub async fn read(connection: &impl ConnectionTrait) -> Result<Catalog, DbErr> {
 async fn expected<M: MigratorTrait>(
     database: &DatabaseConnection,
     applied: &[String],
-) -> Result<Catalog, DbErr> {
+) -> Result<Catalog, MigrationError> {
     let live_schema = postgres::current_schema(database).await?;
     let trial = Trial::begin(database).await?;
     let outcome = migrated::<M>(&trial, applied).await;
