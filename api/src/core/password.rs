@@ -1,11 +1,10 @@
 //! Passwords: hashed with argon2id, off the threads that serve requests, a few at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -23,13 +22,20 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Hasher {
     turns: Arc<Semaphore>,
+    memories: Arc<Memories>,
 }
+
+/// What nobody hashes in just now. It is kept, because it is hashed in on a thread of whichever worker was asked, and the
+/// allocator keeps what each of many threads gave back: that would be many times what is ever in use.
+#[derive(Default)]
+struct Memories(Mutex<Vec<Vec<Block>>>);
 
 impl Hasher {
     /// A hasher that does `at_once` passwords at a time.
     pub fn new(at_once: usize) -> Self {
         Self {
             turns: Arc::new(Semaphore::new(at_once.max(1))),
+            memories: Arc::default(),
         }
     }
 
@@ -39,9 +45,19 @@ impl Hasher {
     /// `unavailable` where too many are waiting.
     pub async fn hash(&self, password: &SecretString) -> Result<String, Problem> {
         let password = password.clone();
-        self.run(move || {
-            let hash = argon2()?.hash_password(password.expose_secret().as_bytes());
-            hash.map(|hash| hash.to_string()).map_err(Problem::internal)
+        self.run(move |memory| {
+            let parameters =
+                Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(Problem::internal)?;
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+            let salt = Salt::generate();
+            let hash = PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(argon2.params()).map_err(Problem::internal)?,
+                salt: Some(salt),
+                hash: Some(output(&argon2, &password, &salt, memory)?),
+            };
+            Ok(hash.to_string())
         })
         .await
     }
@@ -52,24 +68,38 @@ impl Hasher {
     /// `unavailable` where too many are waiting.
     pub async fn verify(&self, password: &SecretString, hash: &str) -> Result<bool, Problem> {
         let (password, hash) = (password.clone(), hash.to_owned());
-        self.run(move || {
+        self.run(move |memory| {
             let hash = PasswordHash::new(&hash).map_err(Problem::internal)?;
-            Ok(argon2()?
-                .verify_password(password.expose_secret().as_bytes(), &hash)
-                .is_ok())
+            let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+                return Err(Problem::internal(
+                    "a password's hash has no salt or no hash",
+                ));
+            };
+            let algorithm =
+                Algorithm::try_from(hash.algorithm.as_str()).map_err(Problem::internal)?;
+            let version = hash.version.map(Version::try_from).transpose();
+            let version = version.map_err(Problem::internal)?.unwrap_or_default();
+            let parameters = Params::try_from(&hash).map_err(Problem::internal)?;
+            let argon2 = Argon2::new(algorithm, version, parameters);
+            // Outputs are compared in constant time.
+            Ok(output(&argon2, &password, &salt, memory)? == expected)
         })
         .await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+        work: impl FnOnce(&mut Vec<Block>) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let turn = self.turn().await?;
+        let memories = self.memories.clone();
         let result = tokio::task::spawn_blocking(move || {
             // Held by the work and not by the request: a request that is given up still computes to its end.
             let _turn = turn;
-            work()
+            let mut memory = memories.take();
+            let result = work(&mut memory);
+            memories.give_back(memory);
+            result
         });
         result.await.map_err(Problem::internal)?
     }
@@ -77,20 +107,57 @@ impl Hasher {
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
         match tokio::time::timeout(LONGEST_WAIT, self.turns.clone().acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(Problem::unavailable(
-                "Too many passwords are being hashed. Try again.",
-            )),
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!("too many passwords are being hashed: a request waited in vain");
+                Err(Problem::unavailable(
+                    "Too many passwords are being hashed. Try again.",
+                ))
+            }
         }
     }
 }
 
-fn argon2() -> Result<Argon2<'static>, Problem> {
-    let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(Problem::internal)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters))
+impl Memories {
+    fn take(&self) -> Vec<Block> {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.pop().unwrap_or_default()
+    }
+
+    /// Nothing stays of the password: it was computed from it.
+    fn give_back(&self, mut memory: Vec<Block>) {
+        memory.fill(Block::new());
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(memory);
+    }
+}
+
+fn output(
+    argon2: &Argon2<'_>,
+    password: &SecretString,
+    salt: &Salt,
+    memory: &mut Vec<Block>,
+) -> Result<Output, Problem> {
+    let blocks = argon2.params().block_count();
+    if memory.len() < blocks {
+        memory.resize(blocks, Block::new());
+    }
+    let length = argon2.params().output_len();
+    let mut bytes = vec![0; length.unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+    argon2
+        .hash_password_into_with_memory(
+            password.expose_secret().as_bytes(),
+            salt,
+            &mut bytes,
+            &mut memory[..blocks],
+        )
+        .map_err(Problem::internal)?;
+    Output::new(&bytes).map_err(Problem::internal)
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+
     use super::*;
 
     #[tokio::test]
@@ -108,6 +175,33 @@ mod tests {
                 .verify(&SecretString::from("correct horse battery stapler"), &hash)
                 .await
                 .unwrap()
+        );
+    }
+
+    /// The library computes in memory of its own: ours, which was used before, makes no difference.
+    #[tokio::test]
+    async fn the_library_takes_our_hash_and_we_take_the_librarys() {
+        let hasher = Hasher::new(1);
+        for text in ["first password", "second, in the same memory", ""] {
+            let password = SecretString::from(text);
+            let ours = hasher.hash(&password).await.unwrap();
+            let hash = PasswordHash::new(&ours).unwrap();
+            Argon2::default()
+                .verify_password(text.as_bytes(), &hash)
+                .unwrap();
+            let smaller = Params::new(64, 1, 1, Some(24)).unwrap();
+            let argon2 = Argon2::new(Algorithm::Argon2i, Version::V0x10, smaller);
+            let theirs = argon2.hash_password(text.as_bytes()).unwrap().to_string();
+            assert!(hasher.verify(&password, &theirs).await.unwrap());
+            let other = SecretString::from("another");
+            assert!(!hasher.verify(&other, &theirs).await.unwrap());
+        }
+        let damaged = "$argon2id$v=19$m=19456,t=2,p=1";
+        assert!(
+            hasher
+                .verify(&SecretString::from("x"), damaged)
+                .await
+                .is_err()
         );
     }
 }

@@ -26,7 +26,8 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_BEFORE_PING: Duration = Duration::from_secs(1);
 /// Pauses between tries to connect at start; they grow and are spread, so that many servers do not come at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The spread adds as much again at most: five seconds.
+const LONGEST_PAUSE: Duration = Duration::from_millis(2500);
 /// The oldest PostgreSQL that is supported, as it counts itself.
 const OLDEST_POSTGRES: u32 = 150_000;
 const OLDEST_POSTGRES_MAJOR: u32 = OLDEST_POSTGRES / 10_000;

@@ -13,6 +13,8 @@ pub enum Fault {
     Contention,
     /// The database cannot be reached, or no connection was free in time.
     Unreachable,
+    /// It took longer than a statement may, or somebody cancelled it.
+    CutShort,
     /// Anything else: a fault of the program or of the data.
     Other,
 }
@@ -40,6 +42,8 @@ fn classify_driver(error: &sqlx::Error) -> Fault {
             match code.as_ref() {
                 // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available.
                 "40001" | "40P01" | "55P03" => Fault::Contention,
+                // PostgreSQL: query_canceled.
+                "57014" => Fault::CutShort,
                 // PostgreSQL: class 08 (connection), 57P0x (shutdown), 53300 (too many connections), 25006 (read only, after a failover).
                 "53300" | "25006" => Fault::Unreachable,
                 code if code.len() == 5 && (code.starts_with("08") || code.starts_with("57P0")) => {
@@ -74,6 +78,10 @@ impl From<DbErr> for Problem {
             Fault::Contention => {
                 tracing::warn!(%error, "gave up on contention");
                 Problem::unavailable("Others are changing the same rows. Try again.")
+            }
+            Fault::CutShort => {
+                tracing::error!(%error, "a statement was cut short");
+                Problem::new(Kind::Timeout, "The database took too long to answer.")
             }
             Fault::Unique(_) | Fault::Other => Problem::internal(error),
         }

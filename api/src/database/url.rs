@@ -55,6 +55,11 @@ pub enum DatabaseUrlError {
     /// A parameter that the driver would ignore.
     #[error("has the unknown parameter {0}")]
     UnknownParameter(String),
+    /// `statement-cache-capacity=0`: the driver gives each statement a name all the same, and never takes it back.
+    #[error(
+        "must have a statement-cache-capacity of at least 1: without the cache each statement stays prepared on the server"
+    )]
+    NoStatementCache,
     /// The driver does not understand it.
     #[error(
         "cannot be read ({0}); special characters in the user name and the password are written as %40 for @, %2F for / and so on"
@@ -211,6 +216,9 @@ fn check_parameters(text: &str) -> Result<(), DatabaseUrlError> {
         let known = POSTGRES_PARAMETERS.contains(&name)
             || name.starts_with("options[")
             || name.starts_with("options%5B");
+        if pair == "statement-cache-capacity=0" {
+            return Err(DatabaseUrlError::NoStatementCache);
+        }
         if known || name.is_empty() {
             continue;
         }
@@ -277,6 +285,10 @@ mod tests {
         ] {
             assert_eq!(refusal(text), Some(expected), "{text}");
         }
+        assert_eq!(
+            refusal("postgres://host/db?statement-cache-capacity=0"),
+            Some(NoStatementCache)
+        );
         assert!(matches!(
             refusal("postgres://u:p/w@host/db"),
             Some(Unreadable(_))

@@ -284,3 +284,24 @@ async fn a_request_that_takes_too_long_is_answered_and_takes_no_effect(
     caller.get(path).await.is_problem(404, "not-found");
     assert_eq!(content(&connection).await.len(), before.len() + 4);
 }
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_told_as_such_and_takes_no_effect() {
+    let database = TestDatabase::migrated(Backend::Postgres).await;
+    let admin = bootstrap(&database);
+    let settings = [("ROLLBOOK_DATABASE_STATEMENT_TIMEOUT", "0.5")];
+    let server = ServerProcess::start(&database.url(), &settings);
+    let caller = server.caller(Some(&admin.key));
+    let connection = database.connect().await;
+    let before = content(&connection).await;
+    let holder = hold(&database).await;
+    let body = new_organization("slow");
+    let answer = caller.post("/v1/organizations", body.clone()).await;
+    answer.is_problem(504, "timeout");
+    assert!(!answer.text.contains("statement"), "{answer:?}");
+    let why = "canceling statement due to statement timeout";
+    eventually("a line in the log", async || server.log().contains(why)).await;
+    holder.let_go().await;
+    assert_eq!(content(&connection).await.len(), before.len());
+    caller.post("/v1/organizations", body).await.created();
+}

@@ -66,7 +66,7 @@ async fn the_same_seed_makes_the_same_and_doctor_finds_nothing(
     let doctor = run(&database.url(), &["doctor"], "");
     let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(
-        text.ends_with("PASS: 11 passed, 0 warnings, 0 errors\n"),
+        text.ends_with("PASS: 12 passed, 0 warnings, 0 errors\n"),
         "{text}"
     );
 

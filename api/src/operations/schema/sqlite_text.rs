@@ -156,7 +156,8 @@ pub fn table(table: &str, sql: &str) -> TableText {
     };
     let close = open + group_length(&words[open..]);
     read.options = text(&words[close..]);
-    for item in split(&words[open + 1..close.saturating_sub(1)]) {
+    let inner = words.get(open + 1..close.saturating_sub(1));
+    for item in split(inner.unwrap_or_default()) {
         match item.first().map(String::as_str) {
             None => {}
             Some("constraint" | "primary" | "unique" | "check" | "foreign") => {
