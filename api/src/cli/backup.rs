@@ -9,11 +9,14 @@ use tracing_subscriber::util::TryInitError;
 
 use super::{
     config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
-    output::{OutputFormat, Progress, print},
+    output::{OutputFormat, print},
 };
 use crate::{
     core::log,
-    operations::backup::{self, BackupError, Manifest, RestoreOptions},
+    operations::{
+        Progress,
+        backup::{self, BackupError, Manifest, RestoreOptions},
+    },
 };
 
 /// Copy the whole database to a file, with a manifest beside it; servers go on meanwhile

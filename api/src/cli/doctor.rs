@@ -9,13 +9,13 @@ use tracing_subscriber::util::TryInitError;
 
 use super::{
     config::{DatabaseSettings, LogSettings},
-    output::{OutputFormat, Progress, print},
+    output::{OutputFormat, print},
 };
 use crate::{
     core::log,
     database::{ConnectError, SchemaError, connect_for_examination, require_current},
     operations::{
-        Severity,
+        Progress, Severity,
         doctor::{self, CheckResult, Options, Report},
     },
 };

@@ -7,12 +7,15 @@ use tracing_subscriber::util::TryInitError;
 
 use super::{
     config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
-    output::{OutputFormat, Progress, print},
+    output::{OutputFormat, print},
 };
 use crate::{
     core::log,
     database::{ConnectError, Database, SchemaError, connect, require_current},
-    operations::seed::{Amount, SeedError, seed},
+    operations::{
+        Progress,
+        seed::{Amount, SeedError, seed},
+    },
 };
 
 /// Make believable organizations, users and memberships with their events; not in production

@@ -3,8 +3,11 @@
 pub mod backup;
 pub mod doctor;
 pub mod migration;
+mod progress;
 pub mod schema;
 pub mod seed;
+
+pub use progress::Progress;
 
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};

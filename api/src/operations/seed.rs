@@ -18,7 +18,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::cli::output::Progress;
 use crate::core::event::Origin;
 use crate::core::input::Field;
 use crate::core::problem::Problem;
@@ -26,6 +25,7 @@ use crate::core::text::{Email, Name};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
 use crate::database::Database;
+use crate::operations::Progress;
 use crate::resources;
 use crate::resources::organizations::NewOrganization;
 

@@ -1,8 +1,8 @@
 //! `rollbook doctor`: a healthy database passes, and each fault is found by the check that is for it and by no other.
 
 use api::cli::config::DatabaseSettings;
-use api::cli::output::Progress;
 use api::database::connect_for_examination;
+use api::operations::Progress;
 use api::operations::Severity;
 use api::operations::doctor::{self, Options, Report, SHOWN, UNIQUE_SETS, references};
 use rstest::rstest;
@@ -249,6 +249,31 @@ async fn indexes_that_are_there_twice_are_told() {
     let drift = (DRIFT.0, Severity::Warning);
     assert_eq!(failed(&report), [drift, ("index-usage", Severity::Warning)]);
     assert!(report.overall);
+}
+
+/// Named, with its size, and no fault: another server may use it, or next month's report.
+#[tokio::test]
+async fn an_index_that_nobody_used_is_named() {
+    let used = Used::at(Backend::Postgres).await;
+    used.does("CREATE TABLE notes (note text); INSERT INTO notes SELECT repeat('x', 100) || n FROM generate_series(1, 20000) n; CREATE INDEX notes_note_idx ON notes (note)")
+        .await;
+    let options = Options {
+        only: vec!["index-usage".to_owned()],
+        ..Options::default()
+    };
+    let report = examine(&used.app.database, &options).await;
+    let [result] = &report.results[..] else {
+        panic!("{report:#?}")
+    };
+    assert!(result.passed, "{result:?}");
+    assert_eq!(result.message, "no index is there twice; 1 were never used");
+    let [detail] = &result.details[..] else {
+        panic!("{result:?}")
+    };
+    assert!(
+        detail.starts_with("notes_note_idx on notes was never used (") && detail.ends_with("kB)"),
+        "{detail}"
+    );
 }
 
 #[tokio::test]

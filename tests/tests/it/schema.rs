@@ -4,8 +4,8 @@ use std::process::Output;
 
 use ::migration::{Migrator, MigratorTrait};
 use api::cli::config::DatabaseSettings;
-use api::cli::output::Progress;
 use api::database::connect_for_examination;
+use api::operations::Progress;
 use api::operations::doctor::{self, Options};
 use api::operations::schema::{Comparison, DocumentError, compare, document};
 use rstest::rstest;

@@ -18,8 +18,8 @@ use sea_orm::{DatabaseConnection, DbErr};
 pub use manifest::{LastEvent, Manifest, ManifestError};
 
 use crate::cli::config::DatabaseSettings;
-use crate::cli::output::Progress;
 use crate::database::{ConnectError, connect_for_examination};
+use crate::operations::Progress;
 use crate::operations::doctor::{self, Report};
 use crate::operations::migration::{History, names};
 use crate::operations::{count_rows, data_tables};

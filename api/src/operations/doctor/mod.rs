@@ -19,7 +19,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use super::Severity;
-use crate::cli::output::Progress;
+use crate::operations::Progress;
 
 pub use relations::{UNIQUE_SETS, references};
 pub use rules::RULES;
