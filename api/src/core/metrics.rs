@@ -6,10 +6,12 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::problem::Problem;
+use crate::database::PoolUsage;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Route {
@@ -24,12 +26,25 @@ struct Answered {
     status: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Pool {
+    pool: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Connections {
+    pool: &'static str,
+    state: &'static str,
+}
+
 /// The metrics of one server.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<Answered, Counter>,
     durations: Family<Route, Histogram>,
+    connections: Family<Connections, Gauge>,
+    connection_limits: Family<Pool, Gauge>,
 }
 
 impl Default for Metrics {
@@ -49,10 +64,24 @@ impl Default for Metrics {
             Unit::Seconds,
             durations.clone(),
         );
+        let connections = Family::default();
+        registry.register(
+            "database_connections",
+            "Connections to the database that are open",
+            connections.clone(),
+        );
+        let connection_limits = Family::default();
+        registry.register(
+            "database_connections_limit",
+            "Connections to the database that there may be",
+            connection_limits.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             requests,
             durations,
+            connections,
+            connection_limits,
         }
     }
 }
@@ -85,11 +114,20 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
-    /// All of them, in the OpenMetrics text format.
+    /// All of them, in the OpenMetrics text format, with the pools of connections as they stand now.
     ///
     /// # Errors
     /// `internal` where they cannot be written as text.
-    pub fn text(&self) -> Result<String, Problem> {
+    pub fn text(&self, pools: &[PoolUsage]) -> Result<String, Problem> {
+        for usage in pools {
+            let pool = usage.pool;
+            for (state, count) in [("used", usage.used), ("idle", usage.idle)] {
+                let connections = self.connections.get_or_create(&Connections { pool, state });
+                connections.set(count.into());
+            }
+            let limit = self.connection_limits.get_or_create(&Pool { pool });
+            limit.set(usage.limit.into());
+        }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
             .map_err(Problem::internal)?;

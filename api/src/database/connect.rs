@@ -51,11 +51,55 @@ impl Pools {
         self.writer.get_database_backend()
     }
 
+    /// How each pool stands.
+    pub fn usage(&self) -> Vec<PoolUsage> {
+        let named = match self.backend() {
+            DbBackend::Sqlite => [("readers", &self.reader), ("writer", &self.writer)],
+            _ => [("requests", &self.reader), ("background", &self.background)],
+        };
+        let usage = named.map(
+            |(pool, connection)| match connection.get_database_backend() {
+                DbBackend::Sqlite => PoolUsage::of(pool, connection.get_sqlite_connection_pool()),
+                _ => PoolUsage::of(pool, connection.get_postgres_connection_pool()),
+            },
+        );
+        usage.into()
+    }
+
     /// Waits for connections in use and closes all. On SQLite this folds the write-ahead log into the file.
     pub async fn close(&self) -> Result<(), DbErr> {
         self.reader.close_by_ref().await?;
         self.writer.close_by_ref().await?;
         self.background.close_by_ref().await
+    }
+}
+
+/// How a pool stands, in connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// Which pool: `requests` and `background`, or on SQLite `readers` and `writer`.
+    pub pool: &'static str,
+    /// Open, and in use.
+    pub used: u32,
+    /// Open, and not in use.
+    pub idle: u32,
+    /// How many there may be.
+    pub limit: u32,
+}
+
+impl PoolUsage {
+    fn of<D: sqlx::Database>(pool: &'static str, connections: &sqlx::Pool<D>) -> Self {
+        // The two are not counted at one moment.
+        let open = connections.size();
+        let idle = u32::try_from(connections.num_idle())
+            .unwrap_or(open)
+            .min(open);
+        Self {
+            pool,
+            used: open - idle,
+            idle,
+            limit: connections.options().get_max_connections(),
+        }
     }
 }
 

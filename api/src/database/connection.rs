@@ -9,7 +9,7 @@ use sea_orm::{
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::Pools;
+use super::{PoolUsage, Pools};
 
 /// One thing that is about to be asked of the database.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,11 @@ impl Database {
         self.pools.writer = self.pools.background.clone();
         self.probe = None;
         self
+    }
+
+    /// How each pool of connections stands.
+    pub fn pool_usage(&self) -> Vec<PoolUsage> {
+        self.pools.usage()
     }
 
     /// Which of the two it is.

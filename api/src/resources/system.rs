@@ -56,7 +56,7 @@ async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
 #[utoipa::path(tag = "system", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 #[get("/metrics")]
 async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let text = state.metrics.text()?;
+    let text = state.metrics.text(&state.database.pool_usage())?;
     Ok(HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(text))

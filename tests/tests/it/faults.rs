@@ -206,6 +206,14 @@ async fn more_requests_than_connections_are_told_to_come_again() {
     assert!(took >= Duration::from_millis(500), "{took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(readiness(&server).await, (200, 503));
+    let metrics = server.caller(None).get("/metrics").await;
+    for line in [
+        r#"rollbook_database_connections{pool="requests",state="used"} 2"#,
+        r#"rollbook_database_connections{pool="requests",state="idle"} 0"#,
+        r#"rollbook_database_connections_limit{pool="requests"} 2"#,
+    ] {
+        assert!(metrics.text.contains(line), "{line}: {}", metrics.text);
+    }
 
     holder.let_go().await;
     for answer in stuck.await.unwrap() {
