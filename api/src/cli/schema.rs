@@ -72,7 +72,7 @@ pub(super) enum SchemaCommandError {
     Compare(#[from] MigrationError),
     #[error(transparent)]
     Document(#[from] DocumentError),
-    #[error("the schema is not what the migrations make: {0} differences")]
+    #[error("the schema is not what the migrations make: {}", differences(*.0))]
     Drift(usize),
     #[error("the answer cannot be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -152,11 +152,18 @@ impl DiffCommand {
     }
 }
 
+fn differences(count: usize) -> String {
+    match count {
+        1 => "1 difference".to_owned(),
+        count => format!("{count} differences"),
+    }
+}
+
 /// SQL as a whole, so that it can be kept, looked at and run: what is told is comment.
 fn as_text(comparison: &Comparison) -> String {
     let mut text = match comparison.differences.len() {
         0 => "-- the schema is what the migrations make".to_owned(),
-        count => format!("-- {count} differences from what the migrations make"),
+        count => format!("-- {} from what the migrations make", differences(count)),
     };
     let compared = comparison.current.as_deref().unwrap_or("no migration");
     // Writing to a string cannot fail.

@@ -487,7 +487,7 @@ async fn the_command_tells_what_it_found_and_by_its_status_too(
     let (code, text, error) = doctor(&[]);
     assert_eq!(code, 1);
     assert!(
-        text.contains("ERROR   data-consistency: 1 rows break a rule\n"),
+        text.contains("ERROR   data-consistency: 1 row breaks a rule\n"),
         "{text}"
     );
     assert!(

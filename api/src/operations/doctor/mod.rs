@@ -110,8 +110,8 @@ impl Conclusion {
         ))
     }
 
-    /// Good where there is no finding.
-    fn of(findings: Findings, severity: Severity, none: &str, some: &str) -> Self {
+    /// Good where there is no finding. What some are called is said for one and for several.
+    fn of(findings: Findings, severity: Severity, none: &str, some: [&str; 2]) -> Self {
         match findings.total {
             0 => Self {
                 details: findings.shown,
@@ -119,7 +119,7 @@ impl Conclusion {
             },
             total => Self {
                 severity,
-                message: format!("{total} {some}"),
+                message: format!("{total} {}", some[usize::from(total > 1)]),
                 details: findings.shown,
             },
         }

@@ -133,7 +133,10 @@ impl Check for ForeignKeys {
             findings,
             Severity::Error,
             &none,
-            "rows name a row that is not there",
+            [
+                "row names a row that is not there",
+                "rows name a row that is not there",
+            ],
         ))
     }
 }
@@ -186,7 +189,10 @@ impl Check for UniqueSets {
             findings,
             Severity::Error,
             &none,
-            "values are there more than once",
+            [
+                "value is there more than once",
+                "values are there more than once",
+            ],
         ))
     }
 }

@@ -160,7 +160,7 @@ impl Check for DataConsistency {
             errors,
             severity,
             "all rows keep the rules",
-            "rows break a rule",
+            ["row breaks a rule", "rows break a rule"],
         ))
     }
 }

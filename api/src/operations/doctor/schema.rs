@@ -37,7 +37,7 @@ impl Check for Migrations {
             findings,
             Severity::Error,
             "all migrations fit",
-            "migrations do not fit",
+            ["migration does not fit", "migrations do not fit"],
         ))
     }
 }
@@ -87,7 +87,10 @@ impl Check for SchemaDrift {
             findings.push(|| difference.to_string());
         }
         let none = "the schema is what the migrations make";
-        let some = "differences from what the migrations make";
+        let some = [
+            "difference from what the migrations make",
+            "differences from what the migrations make",
+        ];
         Ok(Conclusion::of(findings, severity, none, some))
     }
 }

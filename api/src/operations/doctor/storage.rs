@@ -58,7 +58,10 @@ impl Check for IndexUsage {
                 twice,
                 Severity::Warning,
                 "",
-                "pairs of indexes are the same",
+                [
+                    "pair of indexes are the same",
+                    "pairs of indexes are the same",
+                ],
             ));
         }
         let message = match unused.total {
@@ -102,8 +105,9 @@ impl Check for TableSizes {
         };
         let findings = examination.findings(&sql).await?;
         let none = format!("nothing is larger than {limit} bytes");
-        let some = format!("are larger than {limit} bytes");
-        Ok(Conclusion::of(findings, Severity::Warning, &none, &some))
+        let some = ["is", "are"].map(|verb| format!("{verb} larger than {limit} bytes"));
+        let some = [some[0].as_str(), some[1].as_str()];
+        Ok(Conclusion::of(findings, Severity::Warning, &none, some))
     }
 }
 
@@ -143,7 +147,7 @@ impl Check for BloatAndVacuum {
             findings,
             Severity::Warning,
             none,
-            "tables want to be vacuumed",
+            ["table wants to be vacuumed", "tables want to be vacuumed"],
         ))
     }
 }
@@ -179,7 +183,7 @@ impl Check for IntegrityCheck {
             findings,
             Severity::Error,
             "the file is sound",
-            "faults in the file",
+            ["fault in the file", "faults in the file"],
         ))
     }
 }
@@ -212,7 +216,7 @@ impl Check for ForeignKeyCheck {
             findings,
             Severity::Error,
             "all references hold",
-            "references do not hold",
+            ["reference does not hold", "references do not hold"],
         ))
     }
 }

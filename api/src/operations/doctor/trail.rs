@@ -101,7 +101,7 @@ impl Check for EventIntegrity {
             findings,
             Severity::Error,
             "all events are whole",
-            "events are not whole",
+            ["event is not whole", "events are not whole"],
         ))
     }
 }
@@ -142,7 +142,10 @@ impl Check for AuditCompleteness {
             audit.findings,
             Severity::Error,
             &none,
-            "differences of rows and events",
+            [
+                "difference of rows and events",
+                "differences of rows and events",
+            ],
         ))
     }
 }

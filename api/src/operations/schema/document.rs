@@ -435,7 +435,7 @@ impl Page {
                     "        {} {} {}",
                     word.replace(' ', "_"),
                     name.name,
-                    marks.join(",")
+                    marks.join(", ")
                 );
                 text += line.trim_end();
                 text.push('\n');
