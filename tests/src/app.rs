@@ -72,6 +72,10 @@ impl TestApp {
         })
         .await
         .expect("the test's database");
+        // Opened now: what runs beside the requests runs on the test's own thread, which may end in the middle of opening
+        // it. PostgreSQL would wait a minute for the rest, and keep the database from being dropped.
+        let opened = pools.background.ping().await;
+        opened.expect("a connection beside the requests");
         let arguments = BootstrapArguments {
             email: "root@example.com".to_owned(),
             password_stdin: false,
