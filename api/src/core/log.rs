@@ -59,9 +59,11 @@ impl FromStr for LogFilter {
 
 impl LogFilter {
     fn directives(&self) -> EnvFilter {
-        // PostgreSQL notices each IF NOT EXISTS; its warnings stay. A directive of the operator for them comes later
-        // and wins.
-        EnvFilter::new(format!("sqlx::postgres::notice=warn,{}", self.0))
+        // PostgreSQL notices each IF NOT EXISTS; its warnings stay. What cannot be read as HTTP is answered 400 by the
+        // parser, which calls it an error: anybody could fill the log with those. A directive of the operator for one of
+        // them comes later and wins.
+        let quiet = "sqlx::postgres::notice=warn,actix_http::h1::dispatcher=off,actix_http::h1::decoder=off";
+        EnvFilter::new(format!("{quiet},{}", self.0))
     }
 }
 

@@ -253,3 +253,21 @@ async fn a_request_that_is_given_up_is_told_like_any_other(
     let counted = r#"{method="POST",route="/v1/organizations",status="504"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
 }
+
+/// Anybody could fill the log with what is no fault of the server; who looks for it can see it.
+#[rstest]
+#[case::unasked("info", false)]
+#[case::asked_for("info,actix_http::h1::dispatcher=error", true)]
+#[tokio::test]
+async fn what_is_no_http_is_refused_and_not_logged(#[case] filter: &str, #[case] is_logged: bool) {
+    let settings = [("ROLLBOOK_LOG", filter), INFO[1]];
+    let logged = Logged::start(TestDatabase::migrated(Backend::Sqlite).await, &settings);
+    let bad = RawRequest::new(&logged.server.url, "GET", "/healthz").header("Bad\u{1}Name", "x");
+    bad.send().await.expect(400);
+    let after =
+        RawRequest::new(&logged.server.url, "GET", "/healthz").header("X-Request-Id", "after");
+    after.send().await.expect(200);
+    logged.lines_up_to("after").await;
+    let log = logged.server.log();
+    assert_eq!(log.contains("\"ERROR\""), is_logged, "{log}");
+}
