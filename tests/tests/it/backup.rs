@@ -242,6 +242,37 @@ async fn what_is_not_whole_is_refused_before_anything_is_touched(
     // One that is whole and says something else than the manifest is noticed afterwards.
     rewrite("\"users\": 3", "\"users\": 4");
     refuses("users has 3 rows instead of 4");
+    rewrite("\"schema\": \"", "\"schema\": \"0");
+    shelf.refuses(
+        &target,
+        "restore",
+        "a",
+        &["--replace"],
+        "its schema is another one",
+    );
+}
+
+/// What somebody made beside the migrations is in the backup, and in its manifest.
+#[rstest]
+#[tokio::test]
+async fn a_schema_that_has_drifted_comes_back_as_it_was(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = used(backend).await;
+    let connection = app.database.connect().await;
+    execute(
+        &connection,
+        "CREATE INDEX users_language_idx ON users (language);
+         CREATE TABLE notes (id int PRIMARY KEY, note varchar(20) DEFAULT 'none' CHECK (note IN ('none', 'some')));
+         CREATE VIEW names AS SELECT name FROM organizations WHERE name IN ('a', 'b')",
+    )
+    .await
+    .unwrap();
+    let shelf = Shelf::new();
+    shelf.succeeds(&app.database, "backup", "a", &[]);
+    let target = TestDatabase::empty(backend).await;
+    let said = shelf.succeeds(&target, "restore", "a", &[]);
+    assert!(said.contains("1 warnings, 0 errors"), "{said}");
 }
 
 #[rstest]

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::core::clock;
 use crate::operations::migration::History;
+use crate::operations::schema::{self, fingerprint};
 use crate::operations::{count_rows, data_tables};
 
 pub(super) const SQLITE: &str = "sqlite";
@@ -32,6 +33,8 @@ pub struct Manifest {
     pub made_at: DateTime<Utc>,
     /// The migrations that were applied, in their order.
     pub migrations: Vec<String>,
+    /// The fingerprint of the schema as it was, drift and all.
+    pub schema: String,
     /// How many rows each table has.
     pub rows: BTreeMap<String, u64>,
     /// The newest event.
@@ -98,6 +101,7 @@ impl Manifest {
             backend: backend.to_owned(),
             made_at: clock::now(),
             migrations: History::read::<Migrator>(connection).await?.applied(),
+            schema: fingerprint(&schema::read(connection).await?),
             rows,
             last_event,
             bytes: 0,
@@ -135,6 +139,9 @@ impl Manifest {
         }
         if self.migrations != found.migrations {
             return Some("its migrations are others".to_owned());
+        }
+        if self.schema != found.schema {
+            return Some("its schema is another one".to_owned());
         }
         (self.last_event != found.last_event).then(|| "its last event is another one".to_owned())
     }

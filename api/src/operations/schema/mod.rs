@@ -9,7 +9,7 @@ mod postgres;
 mod sqlite;
 mod sqlite_text;
 
-pub use catalog::{Catalog, Object, ObjectKind, ObjectName};
+pub use catalog::{Catalog, Object, ObjectKind, ObjectName, fingerprint};
 pub use difference::{Aspect, Change, Difference};
 pub use document::{DocumentError, document};
 
