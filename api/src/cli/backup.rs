@@ -9,7 +9,7 @@ use tracing_subscriber::util::TryInitError;
 
 use super::{
     config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
-    output::{OutputFormat, print},
+    output::{OutputFormat, print, print_json},
 };
 use crate::{
     core::log,
@@ -89,8 +89,6 @@ pub(super) enum BackupCommandError {
     Production,
     #[error("it was restored, but doctor found {0} errors")]
     Unhealthy(usize),
-    #[error("the answer cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
 }
@@ -103,7 +101,7 @@ impl BackupCommandError {
                 Some("to lose its data all the same: --i-know-this-destroys-data".to_owned())
             }
             Self::Unhealthy(_) => Some("see `rollbook doctor`".to_owned()),
-            Self::Log(_) | Self::Json(_) | Self::Output(_) => None,
+            Self::Log(_) | Self::Output(_) => None,
         }
     }
 
@@ -117,7 +115,7 @@ impl BackupCommand {
         log::start(&self.common.log.filter, self.common.log.format)?;
         let manifest = backup::backup(&self.common.database, &self.file, self.force).await?;
         match self.common.format {
-            OutputFormat::Json => print(&serde_json::to_string(&manifest)?)?,
+            OutputFormat::Json => print_json(&manifest)?,
             OutputFormat::Text => {
                 let file = self.file.display();
                 print(&format!("{file} has {}", summary(&manifest)))?;
@@ -143,7 +141,7 @@ impl RestoreCommand {
         match self.common.format {
             OutputFormat::Json => {
                 let answer = json!({"manifest": manifest, "doctor": report});
-                print(&serde_json::to_string(&answer)?)?;
+                print_json(&answer)?;
             }
             OutputFormat::Text => {
                 print(&format!("restored {}", summary(&manifest)))?;

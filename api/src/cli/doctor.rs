@@ -9,11 +9,11 @@ use tracing_subscriber::util::TryInitError;
 
 use super::{
     config::{DatabaseSettings, LogSettings},
-    output::{OutputFormat, print},
+    output::{OutputFormat, print, print_json},
 };
 use crate::{
     core::log,
-    database::{ConnectError, SchemaError, connect_for_examination, require_current},
+    database::{ConnectError, SchemaError, close, connect_for_examination, require_current},
     operations::{
         Progress, Severity,
         doctor::{self, CheckResult, Options, Report},
@@ -78,8 +78,6 @@ pub(super) enum DoctorError {
     Database(#[from] DbErr),
     #[error("something is wrong: {0} of the checks found it")]
     Found(usize),
-    #[error("the answer cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
 }
@@ -102,12 +100,10 @@ impl DoctorCommand {
         log::start(&self.log.filter, self.log.format)?;
         let database = connect_for_examination(&self.database).await?;
         let outcome = self.examine(&database).await;
-        if let Err(error) = database.close().await {
-            tracing::debug!(%error, "the connections did not close cleanly");
-        }
+        close(database).await;
         let report = outcome?;
         match self.format {
-            OutputFormat::Json => print(&serde_json::to_string(&report)?)?,
+            OutputFormat::Json => print_json(&report)?,
             OutputFormat::Text => print(&as_text(&report))?,
         }
         match report.overall {
@@ -143,7 +139,7 @@ impl DoctorCommand {
                     .into_iter()
                     .map(|(name, description)| json!({"name": name, "description": description}))
                     .collect();
-                print(&serde_json::to_string(&json!({ "checks": checks }))?)?;
+                print_json(&json!({ "checks": checks }))?;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use tracing_subscriber::util::TryInitError;
 
 use super::{
     config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
-    output::{OutputFormat, print},
+    output::{OutputFormat, print, print_json},
 };
 use crate::{
     core::log,
@@ -174,8 +174,6 @@ pub(super) enum MigrateError {
     Unconfirmed,
     #[error("{0} found")]
     Found(usize),
-    #[error("the answer cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
 }
@@ -189,7 +187,7 @@ impl MigrateError {
                 Some("to lose its data all the same: --i-know-this-destroys-data".to_owned())
             }
             Self::Unconfirmed => Some("say --yes, or answer yes on a terminal".to_owned()),
-            Self::Log(_) | Self::Found(_) | Self::Json(_) | Self::Output(_) => None,
+            Self::Log(_) | Self::Found(_) | Self::Output(_) => None,
         }
     }
 
@@ -360,16 +358,12 @@ impl Run<'_> {
 
     fn answer(&self, answer: Answer) -> Result<(), MigrateError> {
         match self.format {
-            OutputFormat::Json => self.json(&answer),
+            OutputFormat::Json => Ok(print_json(&answer)?),
             OutputFormat::Text if answer.applied.is_empty() && answer.rolled_back.is_empty() => {
                 Ok(print("nothing to do")?)
             }
             OutputFormat::Text => Ok(()),
         }
-    }
-
-    fn json(&self, answer: &impl Serialize) -> Result<(), MigrateError> {
-        Ok(print(&serde_json::to_string(answer)?)?)
     }
 
     fn confirm(&self, losses: &[Loss], confirmation: Confirmation) -> Result<(), MigrateError> {
@@ -406,7 +400,9 @@ impl Run<'_> {
     async fn status(&self) -> Result<(), MigrateError> {
         let history = self.history().await?;
         if self.format == OutputFormat::Json {
-            return self.json(&serde_json::json!({ "migrations": history.entries }));
+            return Ok(print_json(
+                &serde_json::json!({ "migrations": history.entries }),
+            )?);
         }
         for entry in history.entries {
             let mut line = match entry.status {
@@ -445,7 +441,7 @@ impl Run<'_> {
         };
         let plan = Plan::make::<Migrator>(self.database, direction, &target).await?;
         if self.format == OutputFormat::Json {
-            return self.json(&plan);
+            return Ok(print_json(&plan)?);
         }
         if plan.migrations.is_empty() {
             print("-- nothing to do")?;
@@ -468,7 +464,7 @@ impl Run<'_> {
     async fn current(&self) -> Result<(), MigrateError> {
         let current = self.history().await?.applied().pop();
         match self.format {
-            OutputFormat::Json => self.json(&serde_json::json!({ "current": current })),
+            OutputFormat::Json => Ok(print_json(&serde_json::json!({ "current": current }))?),
             OutputFormat::Text => Ok(print(current.as_deref().unwrap_or("none"))?),
         }
     }
@@ -478,7 +474,7 @@ impl Run<'_> {
         match self.format {
             OutputFormat::Json => {
                 let valid = findings.is_empty();
-                self.json(&serde_json::json!({ "valid": valid, "findings": findings }))?;
+                print_json(&serde_json::json!({ "valid": valid, "findings": findings }))?;
             }
             OutputFormat::Text if findings.is_empty() => print("all migrations fit")?,
             OutputFormat::Text => {

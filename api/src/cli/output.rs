@@ -3,6 +3,7 @@
 use std::io::{self, Write, stdout};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 /// The form of an answer on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -12,6 +13,11 @@ pub enum OutputFormat {
     Text,
     /// One line of JSON.
     Json,
+}
+
+/// Prints one line of JSON to standard output.
+pub(super) fn print_json(answer: &impl Serialize) -> io::Result<()> {
+    print(&serde_json::to_string(answer)?)
 }
 
 /// Prints to standard output, without the panic of `println!` when it is closed.

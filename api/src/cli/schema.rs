@@ -5,16 +5,15 @@ use std::io;
 
 use clap::{Args, Subcommand};
 use migration::Migrator;
-use sea_orm::DatabaseConnection;
 use tracing_subscriber::util::TryInitError;
 
 use super::{
     config::{DatabaseSettings, LogSettings},
-    output::{OutputFormat, print},
+    output::{OutputFormat, print, print_json},
 };
 use crate::{
     core::log,
-    database::{ConnectError, connect_for_examination},
+    database::{ConnectError, close, connect_for_examination},
     operations::{
         migration::MigrationError,
         schema::{Comparison, DocumentError, compare, document},
@@ -74,8 +73,6 @@ pub(super) enum SchemaCommandError {
     Document(#[from] DocumentError),
     #[error("the schema is not what the migrations make: {}", differences(*.0))]
     Drift(usize),
-    #[error("the answer cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
 }
@@ -97,7 +94,7 @@ impl SchemaCommandError {
                     .to_owned(),
             ),
             Self::Document(DocumentError::Trial(error)) => error.hint(),
-            Self::Log(_) | Self::Json(_) | Self::Output(_) => None,
+            Self::Log(_) | Self::Output(_) => None,
         }
     }
 }
@@ -121,34 +118,21 @@ impl DocumentCommand {
     }
 }
 
-async fn close(database: DatabaseConnection) {
-    if let Err(error) = database.close().await {
-        tracing::debug!(%error, "the connections did not close cleanly");
-    }
-}
-
 impl DiffCommand {
     async fn run(self) -> Result<(), SchemaCommandError> {
         log::start(&self.log.filter, self.log.format)?;
         let database = connect_for_examination(&self.database).await?;
-        let outcome = self.compare(&database).await;
+        let outcome = compare::<Migrator>(&database).await;
         close(database).await;
         let comparison = outcome?;
         match self.format {
-            OutputFormat::Json => print(&serde_json::to_string(&comparison)?)?,
+            OutputFormat::Json => print_json(&comparison)?,
             OutputFormat::Text => print(&as_text(&comparison))?,
         }
         match comparison.differences.len() {
             0 => Ok(()),
             count => Err(SchemaCommandError::Drift(count)),
         }
-    }
-
-    async fn compare(
-        &self,
-        database: &DatabaseConnection,
-    ) -> Result<Comparison, SchemaCommandError> {
-        Ok(compare::<Migrator>(database).await?)
     }
 }
 

@@ -7,7 +7,7 @@ use tracing_subscriber::util::TryInitError;
 
 use super::{
     config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
-    output::{OutputFormat, print},
+    output::{OutputFormat, print, print_json},
 };
 use crate::{
     core::log,
@@ -65,8 +65,6 @@ pub(super) enum SeedCommandError {
     Schema(#[from] SchemaError),
     #[error(transparent)]
     Seed(#[from] SeedError),
-    #[error("the answer cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
 }
@@ -79,7 +77,7 @@ impl SeedCommandError {
             Self::Schema(error) => error.hint(),
             Self::Seed(SeedError::Again { .. }) => Some("choose another one by --seed".to_owned()),
             Self::Seed(SeedError::NoOwner) => Some("say --users 1 or more".to_owned()),
-            Self::Seed(_) | Self::Log(_) | Self::Json(_) | Self::Output(_) => None,
+            Self::Seed(_) | Self::Log(_) | Self::Output(_) => None,
         }
     }
 
@@ -109,7 +107,7 @@ impl SeedCommand {
         }
         let made = outcome?;
         match self.format {
-            OutputFormat::Json => print(&serde_json::to_string(&made)?)?,
+            OutputFormat::Json => print_json(&made)?,
             OutputFormat::Text => print(&format!(
                 "made {} organizations, {} users, {} memberships, with {} events",
                 made.organizations, made.users, made.memberships, made.events

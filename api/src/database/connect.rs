@@ -248,6 +248,13 @@ pub(super) async fn connect_for_migrations(
     }
 }
 
+/// Closes what a command opened for itself. By then its work is done: what does not close cleanly fails nothing.
+pub async fn close(connection: DatabaseConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "the connections did not close cleanly");
+    }
+}
+
 /// Opens connections that look only, and take their time: no statement of theirs is cut short. One can read in a
 /// transaction while the other is used beside it.
 pub async fn connect_for_examination(

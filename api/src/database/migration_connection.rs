@@ -7,7 +7,7 @@ use sea_orm::{
     sqlx::{self, Connection, PgConnection},
 };
 
-use super::connect::{ConnectError, connect_for_migrations, postgres_connection};
+use super::connect::{ConnectError, close, connect_for_migrations, postgres_connection};
 use crate::cli::config::DatabaseSettings;
 
 /// Names the lock among all advisory locks of a database; any number would do, this one says whose it is.
@@ -55,9 +55,7 @@ impl MigrationConnection {
 
     /// Closes the connection and lets the next process migrate.
     pub async fn close(self) {
-        if let Err(error) = self.connection.close().await {
-            tracing::debug!(%error, "the connection for migrations did not close cleanly");
-        }
+        close(self.connection).await;
         if let Some(lock) = self.lock
             && let Err(error) = lock.close().await
         {

@@ -7,7 +7,7 @@ mod migration_connection;
 mod schema_version;
 mod url;
 
-pub use connect::{ConnectError, PoolUsage, Pools, connect, connect_for_examination};
+pub use connect::{ConnectError, PoolUsage, Pools, close, connect, connect_for_examination};
 pub(crate) use connection::Transaction;
 pub use connection::{Database, Probe, Reader, Step};
 pub use fault::{Fault, classify};

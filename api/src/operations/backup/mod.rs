@@ -18,7 +18,7 @@ use sea_orm::{DatabaseConnection, DbErr};
 pub use manifest::{LastEvent, Manifest, ManifestError};
 
 use crate::cli::config::DatabaseSettings;
-use crate::database::{ConnectError, connect_for_examination};
+use crate::database::{ConnectError, close, connect_for_examination};
 use crate::operations::Progress;
 use crate::operations::doctor::{self, Report};
 use crate::operations::migration::{History, names};
@@ -299,12 +299,6 @@ async fn verify(
     }
     let options = doctor::Options::default();
     Ok(Some(doctor::examine(connection, &options, progress).await?))
-}
-
-async fn close(connection: DatabaseConnection) {
-    if let Err(error) = connection.close().await {
-        tracing::debug!(%error, "the connections did not close cleanly");
-    }
 }
 
 /// A file that gets its name when it is whole, readable by its owner alone; it is removed where that does not come.
