@@ -74,7 +74,8 @@ fn is_hexadecimal(text: &str, bytes: usize) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Bytes as two digits each, in lower case.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes
         .iter()

@@ -12,6 +12,9 @@ pub use progress::Progress;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::core::credential::hexadecimal;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -23,6 +26,26 @@ pub enum Severity {
     Warning,
     /// Nothing is wrong.
     Info,
+}
+
+/// SHA-256 over texts and counts, each of which is told from the next.
+#[derive(Default)]
+struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    fn count(&mut self, count: usize) {
+        self.0.update((count as u64).to_be_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.0.update(text.as_bytes());
+    }
+
+    /// In hexadecimal.
+    fn finish(self) -> String {
+        hexadecimal(&self.0.finalize())
+    }
 }
 
 /// How many rows a table has, whatever its columns are.

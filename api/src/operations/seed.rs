@@ -13,7 +13,7 @@ use fake::faker::job::en::{Field as JobField, Title};
 use fake::faker::name::en::{FirstName, LastName};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::core::event::Origin;
 use crate::core::input::Field;
 use crate::core::problem::Problem;
+use crate::core::resource::Resource;
 use crate::core::text::{Email, Name};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
@@ -122,11 +123,8 @@ impl Seeding<'_> {
                 seed: self.amount.seed,
             });
         }
-        let mut users = Vec::with_capacity(rows.len());
-        for batch in rows.chunks(BATCH) {
-            users.extend(self.make_users(batch).await?);
-            progress.show("users", users.len() as u64, Some(self.amount.users as u64));
-        }
+        let users = self.make::<users::Entity>("users", &rows, progress).await?;
+        self.made.users += users.len();
         let organizations = self.make_organizations(&users, progress).await?;
         let members = self.make_members(&users, &organizations, progress).await?;
         self.change(&users, &organizations, &members, progress)
@@ -160,19 +158,29 @@ impl Seeding<'_> {
         Ok(same.one(&self.database.reader()).await?.is_some())
     }
 
-    async fn make_users(&mut self, rows: &[users::Model]) -> Result<Vec<Uuid>, Problem> {
-        let made = UnitOfWork::run(self.database, &self.origin, async |work| {
-            let mut ids = Vec::with_capacity(rows.len());
-            for row in rows {
-                let row = work
-                    .create::<users::Entity>(Verb::Created, row.clone())
-                    .await?;
-                ids.push(row.id);
-            }
-            Ok(ids)
-        });
-        let made = made.await?;
-        self.made.users += made.len();
+    /// Makes rows of one kind, each with its event, batch by batch.
+    async fn make<R: Resource>(
+        &mut self,
+        what: &str,
+        rows: &[R::Model],
+        progress: &mut Progress,
+    ) -> Result<Vec<Uuid>, Problem>
+    where
+        R::Model: IntoActiveModel<R::ActiveModel>,
+    {
+        let mut made = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(BATCH) {
+            let ids = UnitOfWork::run(self.database, &self.origin, async |work| {
+                let mut ids = Vec::with_capacity(batch.len());
+                for row in batch {
+                    let row = work.create::<R>(Verb::Created, row.clone()).await?;
+                    ids.push(R::id(&row));
+                }
+                Ok(ids)
+            });
+            made.extend(ids.await?);
+            progress.show(what, made.len() as u64, Some(rows.len() as u64));
+        }
         self.made.events += made.len();
         Ok(made)
     }
@@ -253,23 +261,10 @@ impl Seeding<'_> {
                 }
             }
         }
-        let mut members = Vec::with_capacity(rows.len());
-        for batch in rows.chunks(BATCH) {
-            let made = UnitOfWork::run(self.database, &self.origin, async |work| {
-                let mut ids = Vec::with_capacity(batch.len());
-                for row in batch {
-                    let row = work
-                        .create::<memberships::Entity>(Verb::Created, row.clone())
-                        .await?;
-                    ids.push(row.id);
-                }
-                Ok(ids)
-            });
-            members.extend(made.await?);
-            progress.show("memberships", members.len() as u64, Some(rows.len() as u64));
-        }
+        let members = self
+            .make::<memberships::Entity>("memberships", &rows, progress)
+            .await?;
         self.made.memberships += members.len();
-        self.made.events += members.len();
         Ok(members)
     }
 

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::core::clock;
+use crate::core::credential::hexadecimal;
 use crate::operations::migration::History;
 use crate::operations::schema::{self, fingerprint};
 use crate::operations::{count_rows, data_tables};
@@ -113,8 +114,7 @@ impl Manifest {
     pub(super) fn measure(&mut self, file: &Path) -> io::Result<()> {
         let mut hash = Hasher(Sha256::new());
         self.bytes = io::copy(&mut File::open(file)?, &mut hash)?;
-        let digest = hash.0.finalize();
-        self.sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.sha256 = hexadecimal(&hash.0.finalize());
         Ok(())
     }
 

@@ -20,10 +20,7 @@ use super::manifest::Manifest;
 use super::{BackupError, RestoreOptions, require_empty};
 use crate::cli::config::DatabaseSettings;
 use crate::database::connect_for_examination;
-use crate::operations::{
-    migration::MigrationError,
-    schema::{Change, ObjectKind, compare},
-};
+use crate::operations::schema::{Change, ObjectKind, compare};
 
 /// The dump and the manifest see one snapshot.
 pub(super) async fn copy(
@@ -93,12 +90,7 @@ pub(super) async fn restore(
 /// A backup has no grants, as they name roles that another server may not have. But a function is everybody's when it is
 /// made: what the migrations take from everybody has to be taken again.
 async fn take_from_everybody(connection: &DatabaseConnection) -> Result<(), BackupError> {
-    let compared = compare::<Migrator>(connection)
-        .await
-        .map_err(|error| match error {
-            MigrationError::Database(error) => error,
-            error => DbErr::Custom(error.to_string()),
-        })?;
+    let compared = compare::<Migrator>(connection).await.map_err(DbErr::from)?;
     for difference in compared.differences {
         if difference.object == ObjectKind::Function && difference.change == Change::Altered {
             connection.execute_unprepared(&difference.mend).await?;

@@ -60,16 +60,13 @@ pub const RULES: &[Rule] = &[
     ),
     blank!("organizations", "name"),
     rule("organizations", "its version is less than 1", "version < 1"),
-    Rule {
-        severity: Severity::Error,
-        ..rule(
-            "organizations",
-            "it has no active owner",
-            "status <> 'deleted' AND NOT EXISTS (
-               SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id
-               WHERE m.organization_id = checked.id AND m.role = 'owner' AND m.status = 'active' AND u.status = 'active')",
-        )
-    },
+    rule(
+        "organizations",
+        "it has no active owner",
+        "status <> 'deleted' AND NOT EXISTS (
+           SELECT 1 FROM memberships m JOIN users u ON u.id = m.user_id
+           WHERE m.organization_id = checked.id AND m.role = 'owner' AND m.status = 'active' AND u.status = 'active')",
+    ),
     each(
         "users",
         "their e-mail address has not the shape of one, or is not in lower case",

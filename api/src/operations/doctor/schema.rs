@@ -51,8 +51,7 @@ fn not_tried(error: MigrationError) -> Result<Conclusion, DbErr> {
         MigrationError::Ahead { .. } => Ok(Conclusion::good(
             "not compared: the database is newer than this version",
         )),
-        MigrationError::Database(error) => Err(error),
-        error => Err(DbErr::Custom(error.to_string())),
+        error => Err(error.into()),
     }
 }
 

@@ -130,10 +130,10 @@ impl Check for AuditCompleteness {
             rows: 0,
             events: 0,
         };
-        audit.table::<organizations::Entity>("DELETED").await?;
-        audit.table::<users::Entity>("DELETED").await?;
-        audit.table::<memberships::Entity>("REMOVED").await?;
-        audit.table::<api_keys::Entity>("REVOKED").await?;
+        audit.table::<organizations::Entity>(Verb::Deleted).await?;
+        audit.table::<users::Entity>(Verb::Deleted).await?;
+        audit.table::<memberships::Entity>(Verb::Removed).await?;
+        audit.table::<api_keys::Entity>(Verb::Revoked).await?;
         let none = format!(
             "{} rows are what their {} events say",
             audit.rows, audit.events
@@ -244,7 +244,7 @@ struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    async fn table<R: Resource>(&mut self, removal: &str) -> Result<(), DbErr>
+    async fn table<R: Resource>(&mut self, removal: Verb) -> Result<(), DbErr>
     where
         R::Model: IntoActiveModel<R::ActiveModel>,
     {
@@ -342,10 +342,10 @@ impl Audit<'_> {
     }
 
     /// Aggregates whose row is gone, though their last event does not say so.
-    async fn gone<R: Resource>(&mut self, removal: &str) -> Result<(), DbErr> {
+    async fn gone<R: Resource>(&mut self, removal: Verb) -> Result<(), DbErr> {
         let id = self.examination.id("first.aggregate_id");
         let (aggregate, table) = (R::AGGREGATE, R::default().table_name().to_owned());
-        let event = format!("{}.{removal}", aggregate.to_uppercase());
+        let event = R::event_type(removal);
         let sql = format!(
             "SELECT '{aggregate} ' || {id} || ': its row is gone without an event' FROM events AS first
              WHERE first.aggregate_type = '{aggregate}' AND first.aggregate_version = 1

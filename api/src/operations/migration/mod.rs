@@ -118,6 +118,16 @@ impl MigrationError {
     }
 }
 
+/// For who can tell no more than that the database failed, and why.
+impl From<MigrationError> for DbErr {
+    fn from(error: MigrationError) -> Self {
+        match error {
+            MigrationError::Database(error) => error,
+            error => Self::Custom(error.to_string()),
+        }
+    }
+}
+
 /// The whole name of a migration of this build.
 ///
 /// # Errors

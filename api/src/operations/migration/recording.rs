@@ -3,7 +3,8 @@
 use sea_orm::{DbBackend, DbErr, MockDatabase, MockExecResult};
 use sea_orm_migration::{MigrationTrait, SchemaManager};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+
+use crate::operations::Fingerprint;
 
 /// Statements that one migration may have; the connection that writes down has an answer ready for each.
 const MOST: usize = 4096;
@@ -55,20 +56,15 @@ pub async fn fingerprint(
     migration: &dyn MigrationTrait,
     backend: DbBackend,
 ) -> Result<String, DbErr> {
-    let mut hash = Sha256::new();
+    let mut fingerprint = Fingerprint::default();
     let up = statements(migration, Direction::Up, backend).await?;
     let down = statements(migration, Direction::Down, backend).await;
     for mut list in [up, down.unwrap_or_default()] {
         list.retain(|statement| !statement.starts_with("COMMENT ON "));
-        hash.update((list.len() as u64).to_be_bytes());
+        fingerprint.count(list.len());
         for statement in list {
-            hash.update((statement.len() as u64).to_be_bytes());
-            hash.update(statement.as_bytes());
+            fingerprint.text(&statement);
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(fingerprint.finish())
 }

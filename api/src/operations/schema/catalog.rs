@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+
+use crate::operations::Fingerprint;
 
 /// A kind of thing in a schema. In this order they can be made: each stands on those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -104,16 +105,14 @@ pub type Catalog = BTreeMap<ObjectName, Object>;
 /// SHA-256, in hexadecimal, over the name of everything in a schema, with the types of columns and whether they may be
 /// null. The words of expressions are left out, as are extensions: another server has others for the same.
 pub fn fingerprint(catalog: &Catalog) -> String {
-    let mut hash = Sha256::new();
+    let mut fingerprint = Fingerprint::default();
     let objects = catalog.iter();
     for (name, object) in objects.filter(|(name, _)| name.kind != ObjectKind::Extension) {
         let column = [object.aspect("type"), object.aspect("null")].map(Option::unwrap_or_default);
         let table = name.table.as_deref().unwrap_or_default();
         for part in [name.kind.word(), table, &name.name, column[0], column[1]] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
+            fingerprint.text(part);
         }
     }
-    let digest = hash.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    fingerprint.finish()
 }
