@@ -6,6 +6,7 @@ pub mod migration;
 mod progress;
 pub mod schema;
 pub mod seed;
+mod words;
 
 pub use progress::Progress;
 

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use sea_orm::DbBackend;
 use serde::Serialize;
 
+use crate::operations::words::words;
+
 /// What a statement does beside what it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "effect")]
@@ -212,75 +214,36 @@ fn position(words: &[String], phrase: &[&str]) -> Option<usize> {
     })
 }
 
-/// The words of each statement of a text, in lower case, without what stands in strings, comments and function bodies.
+/// The words of each statement of a text, without what stands in strings and in the bodies of triggers.
 fn split(text: &str) -> Vec<Vec<String>> {
     let mut statements = vec![Vec::new()];
-    let mut word = String::new();
-    let mut rest = text;
     // How deep in the body of a trigger of SQLite: BEGIN … CASE … END; …; END.
     let mut depth = 0_u32;
-    while let Some(character) = rest.chars().next() {
-        let mut skip = character.len_utf8();
-        if character.is_alphanumeric() || character == '_' || character == '.' {
-            word.extend(character.to_lowercase());
-        } else {
-            let Some(statement) = statements.last_mut() else {
-                break;
-            };
-            finish(&mut word, statement, &mut depth);
-            if rest.starts_with("--") {
-                skip = rest.find('\n').unwrap_or(rest.len());
-            } else if rest.starts_with("/*") {
-                skip = rest.find("*/").map_or(rest.len(), |end| end + 2);
-            } else if character == '\'' {
-                skip = rest[1..].find('\'').map_or(rest.len(), |end| end + 2);
-            } else if character == '"' {
-                let end = rest[1..].find('"').map_or(rest.len(), |end| end + 2);
-                let name = rest[..end].trim_matches('"').to_lowercase();
-                if depth == 0 {
-                    statement.push(name);
-                }
-                skip = end;
-            } else if let Some(tag) = dollar_quote(rest) {
-                let body = &rest[tag.len()..];
-                skip = body.find(tag).map_or(rest.len(), |end| end + 2 * tag.len());
-            } else if character == ';' && depth == 0 {
-                statements.push(Vec::new());
-            }
+    for word in words(text) {
+        let Some(statement) = statements.last_mut() else {
+            break;
+        };
+        let is_trigger = statement.first().is_some_and(|first| first == "create")
+            && statement.iter().any(|word| word == "trigger");
+        match (word.as_str(), depth) {
+            (";", 0) => statements.push(Vec::new()),
+            ("begin", 0) if is_trigger => depth = 1,
+            (_, 0) if is_name(&word) => statement.push(word.trim_matches('"').to_owned()),
+            ("case", 1..) => depth += 1,
+            ("end", 1..) => depth -= 1,
+            _ => {}
         }
-        rest = &rest[skip..];
-    }
-    if let Some(statement) = statements.last_mut() {
-        finish(&mut word, statement, &mut depth);
     }
     statements.retain(|statement| !statement.is_empty());
     statements
 }
 
-fn finish(word: &mut String, statement: &mut Vec<String>, depth: &mut u32) {
-    if word.is_empty() {
-        return;
-    }
-    let word = std::mem::take(word);
-    let is_trigger = statement.first().is_some_and(|first| first == "create")
-        && statement.iter().any(|word| word == "trigger");
-    match (word.as_str(), *depth) {
-        ("begin", 0) if is_trigger => *depth = 1,
-        (_, 0) => statement.push(word),
-        ("case", _) => *depth += 1,
-        ("end", _) => *depth -= 1,
-        _ => {}
-    }
-}
-
-/// The opening `$tag$` of a dollar-quoted string.
-fn dollar_quote(text: &str) -> Option<&str> {
-    let rest = text.strip_prefix('$')?;
-    let end = rest.find('$')?;
-    let tag = &rest[..end];
-    tag.chars()
-        .all(|character| character.is_alphanumeric() || character == '_')
-        .then(|| &text[..end + 2])
+/// A name, a keyword or a number; no string and no sign. What PostgreSQL has in square brackets reads as a name, too.
+fn is_name(word: &str) -> bool {
+    let is_empty = word == "\"\"";
+    !is_empty
+        && word
+            .starts_with(|first: char| first.is_alphanumeric() || matches!(first, '_' | '.' | '"'))
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::catalog::{Catalog, Object, ObjectKind, ObjectName};
 use super::difference::Change;
-use super::sqlite_text::{self, quote, words};
+use super::sqlite_text;
+use crate::operations::words::{quote, words};
 
 /// Reads the schema.
 ///
