@@ -91,6 +91,8 @@ pub struct Object {
     pub create: String,
     /// The place of a column in its table.
     pub position: i32,
+    /// What it means, where a migration says so; SQLite has no place for it.
+    pub meaning: Option<String>,
 }
 
 impl Object {

@@ -2,14 +2,14 @@
 //!
 //! What tables, columns and indexes mean stands beside them in the migrations, and PostgreSQL keeps it as comments.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
-use sea_orm_migration::{MigratorTrait, SchemaManager};
+use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm_migration::MigratorTrait;
 
 use super::catalog::{Catalog, Object, ObjectKind, ObjectName};
-use super::{postgres, read};
-use crate::operations::migration::{MigrationError, Trial};
+use super::{made, made_on};
+use crate::operations::migration::{self, MigrationError, Trial};
 
 /// The page, with a place for each part that is made.
 const TEMPLATE: &str = include_str!("document.md");
@@ -38,92 +38,22 @@ pub enum DocumentError {
 pub async fn document<M: MigratorTrait>(
     database: &DatabaseConnection,
 ) -> Result<String, DocumentError> {
-    let Some(schema) = postgres::current_schema(database).await.map_err(failed)? else {
+    if database.get_database_backend() != DbBackend::Postgres {
         return Err(DocumentError::Sqlite);
-    };
-    let trial = Trial::begin(database).await?;
-    let outcome = made::<M>(&trial).await;
-    let trial_schema = trial.schema.clone();
-    trial.end().await.map_err(failed)?;
-    let (mut catalog, meanings) = outcome.map_err(failed)?;
-    if let Some(trial_schema) = trial_schema {
-        for object in catalog.values_mut() {
-            postgres::rename_schema(object, &trial_schema, &schema);
-        }
     }
-    let memory = Trial::in_memory().await.map_err(failed)?;
-    let outcome = made::<M>(&memory).await;
-    memory.end().await.map_err(failed)?;
-    let (sqlite, _) = outcome.map_err(failed)?;
+    let names = migration::names::<M>();
+    let memory = Trial::in_memory().await.map_err(MigrationError::from)?;
+    let sqlite = made_on::<M>(memory, &names).await;
     Page {
-        catalog,
-        sqlite,
-        meanings,
+        catalog: made::<M>(database, &names).await?,
+        sqlite: sqlite.map_err(MigrationError::from)?,
     }
     .write()
-}
-
-fn failed(error: DbErr) -> DocumentError {
-    DocumentError::Trial(error.into())
-}
-
-/// What something means, by its kind, its table and its name.
-type Meanings = BTreeMap<ObjectName, String>;
-
-async fn made<M: MigratorTrait>(trial: &Trial) -> Result<(Catalog, Meanings), DbErr> {
-    let manager = SchemaManager::new(&trial.transaction);
-    for migration in M::migrations() {
-        migration.up(&manager).await?;
-    }
-    Ok((
-        read(&trial.transaction).await?,
-        read_meanings(&trial.transaction).await?,
-    ))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the system catalog has no entities; nothing in the statement comes from outside"
-)]
-async fn read_meanings(connection: &impl ConnectionTrait) -> Result<Meanings, DbErr> {
-    let mut meanings = Meanings::new();
-    if connection.get_database_backend() != DbBackend::Postgres {
-        return Ok(meanings);
-    }
-    let statement = Statement::from_string(
-        DbBackend::Postgres,
-        "SELECT CASE relkind WHEN 'i' THEN 'index' ELSE 'table' END AS kind,
-                CASE relkind WHEN 'i' THEN (SELECT quote_ident(owner.relname) FROM pg_index
-                                            JOIN pg_class owner ON owner.oid = indrelid WHERE indexrelid = c.oid) END
-                AS on_table, quote_ident(relname) AS name, description
-         FROM pg_class c JOIN pg_description ON objoid = c.oid AND classoid = 'pg_class'::regclass AND objsubid = 0
-         WHERE relnamespace = current_schema()::regnamespace
-         UNION ALL
-         SELECT 'column', quote_ident(relname), quote_ident(attname), description
-         FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
-         JOIN pg_description ON objoid = c.oid AND classoid = 'pg_class'::regclass AND objsubid = attnum
-         WHERE relnamespace = current_schema()::regnamespace",
-    );
-    for row in connection.query_all_raw(statement).await? {
-        let kind: String = row.try_get("", "kind")?;
-        let name = ObjectName {
-            kind: match kind.as_str() {
-                "index" => ObjectKind::Index,
-                "column" => ObjectKind::Column,
-                _ => ObjectKind::Table,
-            },
-            table: row.try_get("", "on_table")?,
-            name: row.try_get("", "name")?,
-        };
-        meanings.insert(name, row.try_get("", "description")?);
-    }
-    Ok(meanings)
 }
 
 struct Page {
     catalog: Catalog,
     sqlite: Catalog,
-    meanings: Meanings,
 }
 
 impl Page {
@@ -148,11 +78,11 @@ impl Page {
                 ObjectKind::Table | ObjectKind::Column | ObjectKind::Index
             )
         };
-        let lacking = self
-            .catalog
-            .keys()
-            .filter(|name| needs_meaning(name.kind) && !self.meanings.contains_key(*name));
-        lacking.map(full_name).collect()
+        let objects = self.catalog.iter();
+        objects
+            .filter(|(name, object)| needs_meaning(name.kind) && object.meaning.is_none())
+            .map(|(name, _)| full_name(name))
+            .collect()
     }
 
     fn tables(&self) -> impl Iterator<Item = &str> {
@@ -173,7 +103,9 @@ impl Page {
     }
 
     fn meaning(&self, name: &ObjectName) -> String {
-        let meaning = self.meanings.get(name).map_or("", String::as_str);
+        let object = self.catalog.get(name);
+        let meaning = object.and_then(|object| object.meaning.as_deref());
+        let meaning = meaning.unwrap_or_default();
         // Outside of code, Markdown takes it for HTML.
         cell(meaning).replace('<', "&lt;")
     }

@@ -57,7 +57,7 @@ pub async fn compare<M: MigratorTrait>(
     let history = migration::known::<M>(database).await?;
     let applied = history.applied();
     let live = read(database).await?;
-    let expected = expected::<M>(database, &applied).await?;
+    let expected = made::<M>(database, &applied).await?;
     let differences = match database.get_database_backend() {
         DbBackend::Sqlite => difference::between(&expected, &live, sqlite::mend),
         _ => difference::between(&expected, &live, postgres::mend),
@@ -86,30 +86,34 @@ pub async fn read(connection: &impl ConnectionTrait) -> Result<Catalog, DbErr> {
     Ok(catalog)
 }
 
-async fn expected<M: MigratorTrait>(
+/// What migrations make on trial beside a database, as it would be in the database's own schema.
+async fn made<M: MigratorTrait>(
     database: &DatabaseConnection,
-    applied: &[String],
+    names: &[String],
 ) -> Result<Catalog, MigrationError> {
-    let live_schema = postgres::current_schema(database).await?;
+    let own_schema = postgres::current_schema(database).await?;
     let trial = Trial::begin(database).await?;
-    let outcome = migrated::<M>(&trial, applied).await;
-    let schema = trial.schema.clone();
-    trial.end().await?;
-    let mut catalog = outcome?;
-    if let (Some(trial), Some(live)) = (schema, live_schema) {
+    let trial_schema = trial.schema.clone();
+    let mut catalog = made_on::<M>(trial, names).await?;
+    if let (Some(trial), Some(own)) = (trial_schema, own_schema) {
         for object in catalog.values_mut() {
-            postgres::rename_schema(object, &trial, &live);
+            postgres::rename_schema(object, &trial, &own);
         }
     }
     Ok(catalog)
 }
 
-async fn migrated<M: MigratorTrait>(trial: &Trial, applied: &[String]) -> Result<Catalog, DbErr> {
-    let manager = SchemaManager::new(&trial.transaction);
-    for migration in M::migrations() {
-        if applied.iter().any(|name| name == migration.name()) {
-            migration.up(&manager).await?;
+async fn made_on<M: MigratorTrait>(trial: Trial, names: &[String]) -> Result<Catalog, DbErr> {
+    let outcome = async {
+        let manager = SchemaManager::new(&trial.transaction);
+        for migration in M::migrations() {
+            if names.iter().any(|name| name == migration.name()) {
+                migration.up(&manager).await?;
+            }
         }
-    }
-    read(&trial.transaction).await
+        read(&trial.transaction).await
+    };
+    let outcome = outcome.await;
+    trial.end().await?;
+    outcome
 }

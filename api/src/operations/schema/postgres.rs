@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use super::catalog::{Catalog, Object, ObjectKind, ObjectName};
 use super::difference::Change;
 
-/// Everything in the current schema, one row each: kind, table, name, place, statement that makes it, aspects.
+/// Everything in the current schema, one row each: kind, table, name, place, statement that makes it, aspects, meaning.
 ///
 /// The current schema is the first on the search path, so the catalog writes its names without it; where it writes them
 /// with it nevertheless, [`rename_schema`] makes them equal. What belongs to an extension is the extension's own affair,
@@ -27,7 +27,7 @@ relations AS (
 ),
 tables AS (SELECT * FROM relations WHERE relkind IN ('r', 'p', 'f'))
 SELECT 'extension' AS kind, NULL AS on_table, quote_ident(extname) AS name, 0 AS place,
-       'CREATE EXTENSION ' || quote_ident(extname) AS made_by, '{}'::jsonb AS aspects
+       'CREATE EXTENSION ' || quote_ident(extname) AS made_by, '{}'::jsonb AS aspects, NULL AS meaning
 FROM pg_extension
 UNION ALL
 SELECT 'type', NULL, quote_ident(typname), 0,
@@ -37,7 +37,7 @@ SELECT 'type', NULL, quote_ident(typname), 0,
          ELSE '' END,
        jsonb_strip_nulls(jsonb_build_object(
          'kind', CASE typtype WHEN 'e' THEN 'enumeration' WHEN 'd' THEN 'domain' ELSE 'other' END,
-         'values', enum.labels))
+         'values', enum.labels)), NULL
 FROM pg_type t
 LEFT JOIN LATERAL (
   SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder) AS labels
@@ -51,7 +51,7 @@ SELECT 'function', NULL, format('%I(%s)', proname, pg_get_function_identity_argu
        jsonb_strip_nulls(jsonb_build_object(
          'kind', CASE prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
          'definition', CASE WHEN prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) END,
-         'for everybody', CASE WHEN has_function_privilege('public', p.oid, 'EXECUTE') THEN 'yes' ELSE 'no' END))
+         'for everybody', CASE WHEN has_function_privilege('public', p.oid, 'EXECUTE') THEN 'yes' ELSE 'no' END)), NULL
 FROM pg_proc p
 WHERE pronamespace = (SELECT oid FROM here)
   AND NOT EXISTS (SELECT FROM of_extensions e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
@@ -60,14 +60,14 @@ SELECT 'table', NULL, shown, 0, '',
        jsonb_build_object(
          'kind', CASE relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned' ELSE 'foreign' END,
          'persistence', CASE relpersistence WHEN 'p' THEN 'logged' WHEN 'u' THEN 'unlogged' ELSE 'temporary' END,
-         'row security', CASE WHEN NOT relrowsecurity THEN 'off' WHEN relforcerowsecurity THEN 'forced' ELSE 'on' END)
+         'row security', CASE WHEN NOT relrowsecurity THEN 'off' WHEN relforcerowsecurity THEN 'forced' ELSE 'on' END), obj_description(oid, 'pg_class')
 FROM tables
 UNION ALL
 SELECT 'view', NULL, shown, 0,
        format('CREATE %s %s AS %s', CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, shown,
               rtrim(pg_get_viewdef(oid, true), ';')),
        jsonb_build_object('kind', CASE relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END,
-                          'definition', pg_get_viewdef(oid, true))
+                          'definition', pg_get_viewdef(oid, true)), NULL
 FROM relations WHERE relkind IN ('v', 'm')
 UNION ALL
 SELECT 'column', shown, quote_ident(attname), attnum, '',
@@ -78,7 +78,7 @@ SELECT 'column', shown, quote_ident(attname), attnum, '',
          'generated', CASE WHEN attgenerated <> '' THEN pg_get_expr(adbin, adrelid, true) END,
          'identity', CASE attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END,
          'collation', (SELECT quote_ident(collname) FROM pg_collation WHERE oid = attcollation
-                       AND oid <> (SELECT typcollation FROM pg_type WHERE oid = atttypid))))
+                       AND oid <> (SELECT typcollation FROM pg_type WHERE oid = atttypid)))), col_description(attrelid, attnum)
 FROM tables JOIN pg_attribute ON attrelid = tables.oid AND attnum > 0 AND NOT attisdropped
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 UNION ALL
@@ -87,12 +87,12 @@ SELECT CASE contype WHEN 'f' THEN 'foreign-key' ELSE 'constraint' END, shown, qu
        jsonb_build_object(
          'kind', CASE contype WHEN 'c' THEN 'check' WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique'
                  WHEN 'f' THEN 'foreign key' ELSE 'exclusion' END,
-         'definition', pg_get_constraintdef(con.oid, true))
+         'definition', pg_get_constraintdef(con.oid, true)), NULL
 FROM tables JOIN pg_constraint con ON conrelid = tables.oid AND contype IN ('c', 'p', 'u', 'f', 'x')
 UNION ALL
 SELECT 'index', shown, quote_ident(i.relname), 0, pg_get_indexdef(i.oid, 0, true),
        jsonb_build_object('definition', pg_get_indexdef(i.oid, 0, true),
-                          'state', CASE WHEN indisvalid AND indisready THEN 'valid' ELSE 'invalid' END)
+                          'state', CASE WHEN indisvalid AND indisready THEN 'valid' ELSE 'invalid' END), obj_description(i.oid, 'pg_class')
 FROM relations JOIN pg_index ON indrelid = relations.oid JOIN pg_class i ON i.oid = indexrelid
 WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid AND contype IN ('p', 'u', 'x'))
 UNION ALL
@@ -103,15 +103,15 @@ SELECT 'trigger', shown, quote_ident(tgname), 0,
          WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', shown, tgname) ELSE '' END,
        jsonb_build_object('definition', pg_get_triggerdef(trigger.oid, true),
                           'fires', CASE tgenabled WHEN 'O' THEN 'in ordinary sessions' WHEN 'D' THEN 'never'
-                                   WHEN 'R' THEN 'in replication' ELSE 'always' END)
+                                   WHEN 'R' THEN 'in replication' ELSE 'always' END), NULL
 FROM relations JOIN pg_trigger trigger ON tgrelid = relations.oid AND NOT tgisinternal
 UNION ALL
 SELECT 'rule', shown, quote_ident(rulename), 0, pg_get_ruledef(rule.oid, true),
-       jsonb_build_object('definition', pg_get_ruledef(rule.oid, true))
+       jsonb_build_object('definition', pg_get_ruledef(rule.oid, true)), NULL
 FROM relations JOIN pg_rewrite rule ON ev_class = relations.oid AND rulename <> '_RETURN'
 UNION ALL
 SELECT 'policy', shown, quote_ident(polname), 0,
-       format('CREATE POLICY %I ON %s %s', polname, shown, definition), jsonb_build_object('definition', definition)
+       format('CREATE POLICY %I ON %s %s', polname, shown, definition), jsonb_build_object('definition', definition), NULL
 FROM tables JOIN pg_policy policy ON polrelid = tables.oid
 CROSS JOIN LATERAL (SELECT concat_ws(' ',
   CASE WHEN polpermissive THEN 'AS PERMISSIVE' ELSE 'AS RESTRICTIVE' END,
@@ -148,6 +148,7 @@ pub async fn read(connection: &impl ConnectionTrait) -> Result<Catalog, DbErr> {
             aspects,
             create: row.try_get("", "made_by")?,
             position: row.try_get("", "place")?,
+            meaning: row.try_get("", "meaning")?,
         };
         catalog.insert(name, object);
     }

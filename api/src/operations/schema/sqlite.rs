@@ -53,7 +53,7 @@ fn add(
     let object = Object {
         aspects: BTreeMap::from([("definition".to_owned(), definition)]),
         create,
-        position: 0,
+        ..Object::default()
     };
     catalog.insert(ObjectName { kind, table, name }, object);
 }
@@ -87,7 +87,7 @@ fn add_table(catalog: &mut Catalog, table: &str, create: &str) {
     let object = Object {
         aspects: BTreeMap::from([("options".to_owned(), read.options)]),
         create: create.to_owned(),
-        position: 0,
+        ..Object::default()
     };
     catalog.insert(ObjectName::table(table), object);
 }
