@@ -229,17 +229,11 @@ fn table(backend: DbBackend) -> TableCreateStatement {
             timestamp_with_time_zone_null("deleted_at")
                 .comment("When the user was deleted; null while they are not"),
         )
-        .col(big_integer("version").default(1).comment(VERSION))
-        .col(moment("created_at", backend).comment(CREATED_AT))
-        .col(moment("updated_at", backend).comment(UPDATED_AT))
-        .col(
-            references(uuid_null("created_by"), TABLE, "users", Reference::Restrict)
-                .comment(CREATED_BY),
-        )
-        .col(
-            references(uuid_null("updated_by"), TABLE, "users", Reference::Restrict)
-                .comment(UPDATED_BY),
-        )
+        .col(version())
+        .col(created_at(backend))
+        .col(updated_at(backend))
+        .col(created_by(TABLE))
+        .col(updated_by(TABLE))
         .index(&mut unique(TABLE, &["email"]))
         .index(&mut unique(TABLE, &["username"]))
         .index(&mut unique(TABLE, &["password_reset_token"]))

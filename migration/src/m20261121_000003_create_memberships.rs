@@ -125,17 +125,11 @@ fn table(backend: DbBackend) -> TableCreateStatement {
             timestamp_with_time_zone_null("left_at")
                 .comment("When it was removed; null while it is not"),
         )
-        .col(big_integer("version").default(1).comment(VERSION))
-        .col(moment("created_at", backend).comment(CREATED_AT))
-        .col(moment("updated_at", backend).comment(UPDATED_AT))
-        .col(
-            references(uuid_null("created_by"), TABLE, "users", Reference::Restrict)
-                .comment(CREATED_BY),
-        )
-        .col(
-            references(uuid_null("updated_by"), TABLE, "users", Reference::Restrict)
-                .comment(UPDATED_BY),
-        )
+        .col(version())
+        .col(created_at(backend))
+        .col(updated_at(backend))
+        .col(created_by(TABLE))
+        .col(updated_by(TABLE))
         .index(&mut unique(TABLE, &["user_id", "organization_id"]))
         .index(&mut unique(TABLE, &["invitation_token"]))
         .check(check(TABLE, "version", "version >= 1"))

@@ -191,17 +191,11 @@ fn table(backend: DbBackend) -> TableCreateStatement {
                 .default(false)
                 .comment("Whether it needs a second factor. Reserved: nothing checks it yet"),
         )
-        .col(big_integer("version").default(1).comment(VERSION))
-        .col(moment("created_at", backend).comment(CREATED_AT))
-        .col(moment("updated_at", backend).comment(UPDATED_AT))
-        .col(
-            references(uuid_null("created_by"), TABLE, "users", Reference::Restrict)
-                .comment(CREATED_BY),
-        )
-        .col(
-            references(uuid_null("updated_by"), TABLE, "users", Reference::Restrict)
-                .comment(UPDATED_BY),
-        )
+        .col(version())
+        .col(created_at(backend))
+        .col(updated_at(backend))
+        .col(created_by(TABLE))
+        .col(updated_by(TABLE))
         .index(&mut unique(TABLE, &["key_id"]))
         .index(&mut unique(TABLE, &["key_hash"]))
         .check(not_blank(TABLE, "name", backend))

@@ -5,21 +5,11 @@
 
 use sea_orm_migration::{
     prelude::*,
-    schema::{json_binary, timestamp_with_time_zone, uuid},
+    schema::{big_integer, json_binary, timestamp_with_time_zone, uuid, uuid_null},
     sea_orm::DbBackend,
 };
 
-/// What columns mean that most tables have.
-pub const VERSION: &str = "1 when it is made, one more with each change; the ETag of the resource";
-/// See [`VERSION`].
-pub const CREATED_AT: &str = "When it was made, in UTC, to the microsecond";
-/// See [`VERSION`].
-pub const UPDATED_AT: &str = "When it was changed last, in UTC, to the microsecond";
-/// See [`VERSION`].
-pub const CREATED_BY: &str = "Who made it; null where no user did: the command line, the database";
-/// See [`VERSION`].
-pub const UPDATED_BY: &str = "Who changed it last; null where no user did";
-/// See [`VERSION`].
+/// What the column `metadata` means in most tables.
 pub const METADATA: &str = "What the product keeps with it, an object; changed by merge patch (RFC \
                             7396)";
 
@@ -38,6 +28,57 @@ pub fn id(backend: DbBackend) -> ColumnDef {
         .default(Expr::cust(default))
         .comment("Identifier: a UUIDv7 (RFC 9562), so that its order is that of creation")
         .take()
+}
+
+/// The version of a row, which grows with each change.
+pub fn version() -> ColumnDef {
+    big_integer("version")
+        .default(1)
+        .comment("1 when it is made, one more with each change; the ETag of the resource")
+        .take()
+}
+
+/// When a row was made.
+pub fn created_at(backend: DbBackend) -> ColumnDef {
+    moment("created_at", backend)
+        .comment("When it was made, in UTC, to the microsecond")
+        .take()
+}
+
+/// When a row was changed last.
+pub fn updated_at(backend: DbBackend) -> ColumnDef {
+    moment("updated_at", backend)
+        .comment("When it was changed last, in UTC, to the microsecond")
+        .take()
+}
+
+/// Who made a row.
+pub fn created_by(table: &str) -> ColumnDef {
+    author(references(
+        uuid_null("created_by"),
+        table,
+        "users",
+        Reference::Restrict,
+    ))
+}
+
+/// Who changed a row last.
+pub fn updated_by(table: &str) -> ColumnDef {
+    author(references(
+        uuid_null("updated_by"),
+        table,
+        "users",
+        Reference::Restrict,
+    ))
+}
+
+/// Says what `created_by` and `updated_by` mean.
+pub fn author(mut column: ColumnDef) -> ColumnDef {
+    let meaning = match column.get_column_name().as_str() {
+        "created_by" => "Who made it; null where no user did: the command line, the database",
+        _ => "Who changed it last; null where no user did",
+    };
+    column.comment(meaning).take()
 }
 
 /// A time that is now where the client does not say.
