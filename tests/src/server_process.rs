@@ -83,6 +83,16 @@ pub fn run(database_url: &str, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("rollbook to end")
 }
 
+/// The exit code of a command that has ended, and what it said on standard output and on standard error.
+pub fn told(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code().expect("an exit code"),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
 /// Starts a command of the binary, with these environment variables; the test ends it.
 pub fn spawn(database_url: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Child {
     let directory = TempDir::new().expect("a temporary directory");

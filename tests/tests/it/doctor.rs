@@ -9,7 +9,7 @@ use rstest::rstest;
 use sea_orm::DatabaseConnection;
 use serde_json::{Value, json};
 use tests::database::{Backend, TestDatabase, execute, text_rows};
-use tests::{TestApp, bootstrap, run};
+use tests::{TestApp, bootstrap, run, told};
 use uuid::Uuid;
 
 /// What doctor finds in a database, by `only` these checks or by all.
@@ -439,13 +439,7 @@ async fn the_command_tells_what_it_found_and_by_its_status_too(
     bootstrap(&database);
     let doctor = |arguments: &[&str]| {
         let arguments: Vec<&str> = ["doctor"].iter().chain(arguments).copied().collect();
-        let output = run(&database.url(), &arguments, "");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (
-            output.status.code().unwrap(),
-            text(&output.stdout),
-            text(&output.stderr),
-        )
+        told(&run(&database.url(), &arguments, ""))
     };
     let (code, text, error) = doctor(&[]);
     assert_eq!(code, 0, "{text} {error}");

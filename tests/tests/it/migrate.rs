@@ -11,7 +11,7 @@ use sea_orm::sea_query::{Alias, ColumnDef, Table};
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 use serde_json::Value;
 use tests::database::{Backend, TestDatabase, execute, text_rows};
-use tests::{Proxy, eventually, run, spawn};
+use tests::{Proxy, eventually, run, spawn, told};
 
 use crate::migrations::{TABLES, count, fill, schema};
 
@@ -20,13 +20,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Runs it, and gives its exit code, standard output and standard error.
 fn migrate(database: &TestDatabase, arguments: &[&str]) -> (i32, String, String) {
     let arguments: Vec<&str> = ["migrate"].iter().chain(arguments).copied().collect();
-    let output = run(&database.url(), &arguments, "");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().expect("an exit code"),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    told(&run(&database.url(), &arguments, ""))
 }
 
 fn json(database: &TestDatabase, arguments: &[&str]) -> Value {

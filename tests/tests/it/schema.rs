@@ -1,19 +1,18 @@
 //! `rollbook schema diff`: each way in which a schema can differ is found, told with its mend, and mended by it.
 
-use std::process::Output;
-
 use ::migration::{Migrator, MigratorTrait};
 use api::cli::config::DatabaseSettings;
 use api::database::connect_for_examination;
-use api::operations::Progress;
-use api::operations::doctor::{self, Options};
+use api::operations::doctor::Options;
 use api::operations::schema::{Comparison, DocumentError, compare, document};
 use rstest::rstest;
 use sea_orm_migration::sea_orm::ConnectionTrait;
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 use serde_json::{Value, json};
 use tests::database::{Backend, TestDatabase, execute};
-use tests::{ServerProcess, TestApp, bootstrap, run, spawn};
+use tests::{ServerProcess, TestApp, bootstrap, run, spawn, told};
+
+use crate::doctor::examine;
 
 async fn comparison(database: &TestDatabase) -> Comparison {
     let settings = DatabaseSettings::new(database.url().parse().unwrap());
@@ -25,12 +24,7 @@ async fn comparison(database: &TestDatabase) -> Comparison {
 
 /// The names of the checks of doctor that do not pass, with how bad it is.
 async fn unhealthy(database: &TestDatabase) -> Vec<String> {
-    let settings = DatabaseSettings::new(database.url().parse().unwrap());
-    let connection = connect_for_examination(&settings).await.unwrap();
-    let report = doctor::examine(&connection, &Options::default(), Progress::silent())
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
+    let report = examine(database, &Options::default()).await;
     let failed = report.results.iter().filter(|result| !result.passed);
     failed
         .map(|result| format!("{} {:?}", result.name, result.severity))
@@ -278,7 +272,22 @@ async fn postgres_drift_is_found_and_mended(
     found_and_mended(Backend::Postgres, sql, found, severity).await;
 }
 
-/// SQLite alters no constraint: the text of the catalog is changed, as a tool would do it that rebuilds a table.
+/// SQL that writes the definition of a table otherwise. SQLite alters no constraint: the text of the catalog is changed, as
+/// a tool would do it that rebuilds a table.
+macro_rules! rewritten {
+    ($table:literal, $old:literal, $new:literal) => {
+        concat!(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '",
+            $old,
+            "', '",
+            $new,
+            "') WHERE name = '",
+            $table,
+            "'; PRAGMA writable_schema = RESET"
+        )
+    };
+}
+
 #[rstest]
 #[case::column_extra("ALTER TABLE events ADD COLUMN shoe_size integer", &["extra column shoe_size on events"], "Warning")]
 #[case::column_renamed(
@@ -292,65 +301,43 @@ async fn postgres_drift_is_found_and_mended(
     "Error"
 )]
 #[case::type_altered(
-    "PRAGMA writable_schema = ON;
-     UPDATE sqlite_schema SET sql = replace(sql, '\"bio\" text', '\"bio\" varchar(9)') WHERE name = 'users';
-     PRAGMA writable_schema = RESET",
+    rewritten!("users", "\"bio\" text", "\"bio\" varchar(9)"),
     &["altered column bio on users: type is varchar(9), should be text"],
     "Error"
 )]
 #[case::default_altered(
-    "PRAGMA writable_schema = ON;
-     UPDATE sqlite_schema SET sql = replace(sql, '''UTC''', '''CET''') WHERE name = 'users';
-     PRAGMA writable_schema = RESET",
+    rewritten!("users", "''UTC''", "''CET''"),
     &["altered column timezone on users: default is 'CET', should be 'UTC'"],
     "Error"
 )]
 #[case::null_allowed(
-    "PRAGMA writable_schema = ON;
-     UPDATE sqlite_schema SET sql = replace(sql, '\"slug\" varchar(100) NOT NULL', '\"slug\" varchar(100)')
-       WHERE name = 'organizations';
-     PRAGMA writable_schema = RESET",
+    rewritten!("organizations", "\"slug\" varchar(100) NOT NULL", "\"slug\" varchar(100)"),
     &["altered column slug on organizations: null is NULL, should be NOT NULL"],
     "Error"
 )]
 #[case::check_missing(
-    "PRAGMA writable_schema = ON;
-     UPDATE sqlite_schema SET sql = replace(sql, ', CONSTRAINT \"users_version_check\" CHECK (version >= 1)', '')
-       WHERE name = 'users';
-     PRAGMA writable_schema = RESET",
+    rewritten!("users", ", CONSTRAINT \"users_version_check\" CHECK (version >= 1)", ""),
     &["missing constraint users_version_check on users"],
     "Error"
 )]
 #[case::check_altered(
-    "PRAGMA writable_schema = ON;
-     UPDATE sqlite_schema SET sql = replace(sql, 'version >= 1', 'version >= 0') WHERE name = 'users';
-     PRAGMA writable_schema = RESET",
+    rewritten!("users", "version >= 1", "version >= 0"),
     &["altered constraint users_version_check on users: definition is check (version >= 0), should be check (version >= 1)"],
     "Error"
 )]
 #[case::check_extra(
-    "PRAGMA writable_schema = ON;
-     UPDATE sqlite_schema SET sql = replace(sql, 'CHECK (version >= 1)', 'CHECK (version >= 1), CHECK (length(email) > 1)')
-       WHERE name = 'users';
-     PRAGMA writable_schema = RESET",
+    rewritten!("users", "CHECK (version >= 1)", "CHECK (version >= 1), CHECK (length(email) > 1)"),
     &["extra constraint users_check on users"],
     "Error"
 )]
 #[case::foreign_key_altered(
-    "PRAGMA writable_schema = ON;
-     UPDATE sqlite_schema SET sql = replace(sql,
-         'memberships_user_id_fkey REFERENCES users (id) ON DELETE CASCADE', 'memberships_user_id_fkey REFERENCES users (id)')
-       WHERE name = 'memberships';
-     PRAGMA writable_schema = RESET",
+    rewritten!("memberships", "memberships_user_id_fkey REFERENCES users (id) ON DELETE CASCADE", "memberships_user_id_fkey REFERENCES users (id)"),
     &["altered foreign key memberships_user_id_fkey on memberships: definition is (user_id) references users(id), should \
        be (user_id) references users(id) on delete cascade"],
     "Error"
 )]
 #[case::foreign_key_missing(
-    "PRAGMA writable_schema = ON;
-     UPDATE sqlite_schema SET sql = replace(sql, 'CONSTRAINT events_user_id_fkey REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED', '')
-       WHERE name = 'events';
-     PRAGMA writable_schema = RESET",
+    rewritten!("events", "CONSTRAINT events_user_id_fkey REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED", ""),
     &["missing foreign key events_user_id_fkey on events"],
     "Error"
 )]
@@ -420,15 +407,6 @@ fn diff(database: &TestDatabase, arguments: &[&str]) -> (i32, String, String) {
         .copied()
         .collect();
     told(&run(&database.url(), &arguments, ""))
-}
-
-fn told(output: &Output) -> (i32, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().expect("an exit code"),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
 }
 
 const DROP_INDEX: &str = "DROP INDEX users_status_role_idx";

@@ -5,17 +5,11 @@ use std::collections::BTreeSet;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tests::database::{Backend, TestDatabase, text_rows};
-use tests::run;
+use tests::{run, told};
 
 fn seed(database: &TestDatabase, arguments: &[&str]) -> (i32, String, String) {
     let arguments: Vec<&str> = ["seed"].iter().chain(arguments).copied().collect();
-    let output = run(&database.url(), &arguments, "");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    told(&run(&database.url(), &arguments, ""))
 }
 
 /// What was made, without ids and times.
