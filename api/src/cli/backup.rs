@@ -113,7 +113,9 @@ impl BackupCommandError {
 impl BackupCommand {
     pub(super) async fn run(self) -> Result<(), BackupCommandError> {
         log::start(&self.common.log.filter, self.common.log.format)?;
-        let manifest = backup::backup(&self.common.database, &self.file, self.force).await?;
+        let progress = Progress::default();
+        let made = backup::backup(&self.common.database, &self.file, self.force, progress);
+        let manifest = made.await?;
         match self.common.format {
             OutputFormat::Json => print_json(&manifest)?,
             OutputFormat::Text => {

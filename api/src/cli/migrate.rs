@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write, stderr, stdin};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     core::log,
     database::{ConnectError, MigrationConnection},
+    operations::Progress,
     operations::migration::{
         self as operation, Direction, Done, Finding, History, Loss, MigrationError, Plan, Status,
         Target,
@@ -224,8 +225,20 @@ impl MigrateCommand {
             database: migrations.connection(),
             lock_limit: self.database.migration_lock_timeout,
             format: self.format,
+            progress: Progress::default(),
         };
-        let outcome = run.verb(&verb).await;
+        let start = Instant::now();
+        let passed = || start.elapsed().as_secs();
+        let work = run.verb(&verb);
+        let outcome = match verb.changes() {
+            true => {
+                run.progress
+                    .during("migrating, seconds", None, passed, work)
+                    .await
+            }
+            false => work.await,
+        };
+        run.progress.clear();
         migrations.close().await;
         outcome
     }
@@ -271,6 +284,7 @@ struct Run<'a> {
     database: &'a DatabaseConnection,
     lock_limit: Duration,
     format: OutputFormat,
+    progress: Progress,
 }
 
 /// What was done, as JSON.
@@ -348,6 +362,7 @@ impl Run<'_> {
 
     /// Told at once, as it is done: what comes after may take long.
     fn tell(&self, what: &str, done: &Done) {
+        self.progress.clear();
         let line = format!("{what} {} ({} ms)", done.name, done.duration_ms);
         if self.format == OutputFormat::Text
             && let Err(error) = print(&line)
@@ -380,6 +395,7 @@ impl Run<'_> {
                 loss.rows, loss.migration
             );
         }
+        self.progress.clear();
         // Where standard error is closed there is nobody left to tell.
         let _ = write!(stderr(), "{text}");
         if confirmation.yes || losses.is_empty() {

@@ -101,7 +101,7 @@ impl SeedCommand {
             seed: self.seed,
         };
         let database = Database::new(pools.clone());
-        let outcome = seed(&database, amount, &mut Progress::default()).await;
+        let outcome = seed(&database, amount, &Progress::default()).await;
         if let Err(error) = pools.close().await {
             tracing::warn!(%error, "the database was not closed cleanly");
         }

@@ -1,6 +1,7 @@
 //! How far a long job has come, told on a terminal.
 
 use std::io::{IsTerminal, Write, stderr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a terminal is told how far it came.
@@ -10,14 +11,14 @@ const REDRAW: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Progress {
     terminal: bool,
-    shown: Option<Instant>,
+    shown: Mutex<Option<Instant>>,
 }
 
 impl Default for Progress {
     fn default() -> Self {
         Self {
             terminal: stderr().is_terminal(),
-            shown: None,
+            shown: Mutex::default(),
         }
     }
 }
@@ -27,17 +28,18 @@ impl Progress {
     pub fn silent() -> Self {
         Self {
             terminal: false,
-            shown: None,
+            shown: Mutex::default(),
         }
     }
 
     /// Says what is done now, and how far it has come where that is known.
-    pub fn show(&mut self, what: &str, done: u64, total: Option<u64>) {
-        let due = self.shown.is_none_or(|shown| shown.elapsed() >= REDRAW);
+    pub fn show(&self, what: &str, done: u64, total: Option<u64>) {
+        let mut shown = self.shown();
+        let due = shown.is_none_or(|shown| shown.elapsed() >= REDRAW);
         if !self.terminal || !due {
             return;
         }
-        self.shown = Some(Instant::now());
+        *shown = Some(Instant::now());
         let far = match total {
             Some(0) | None => format!("{done}"),
             Some(total) => format!("{done} of {total} ({} %)", done.saturating_mul(100) / total),
@@ -46,11 +48,32 @@ impl Progress {
         let _ = write!(stderr(), "\r\x1b[K{what}: {far}");
     }
 
+    /// Waits for work that does not tell how far it has come, and asks for it meanwhile.
+    pub async fn during<T>(
+        &self,
+        what: &str,
+        total: Option<u64>,
+        done: impl Fn() -> u64,
+        work: impl Future<Output = T>,
+    ) -> T {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                outcome = &mut work => return outcome,
+                () = tokio::time::sleep(REDRAW), if self.terminal => self.show(what, done(), total),
+            }
+        }
+    }
+
     /// Takes the line away.
-    pub fn clear(&mut self) {
-        if self.shown.take().is_some() {
+    pub fn clear(&self) {
+        if self.shown().take().is_some() {
             let _ = write!(stderr(), "\r\x1b[K");
         }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -83,7 +83,7 @@ pub enum SeedError {
 pub async fn seed(
     database: &Database,
     amount: Amount,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Result<Seeded, SeedError> {
     if amount.organizations > 0 && amount.users == 0 {
         return Err(SeedError::NoOwner);
@@ -114,7 +114,7 @@ struct Seeding<'a> {
 }
 
 impl Seeding<'_> {
-    async fn run(&mut self, progress: &mut Progress) -> Result<Seeded, SeedError> {
+    async fn run(&mut self, progress: &Progress) -> Result<Seeded, SeedError> {
         let rows = (0..self.amount.users)
             .map(|number| self.user(number))
             .collect::<Result<Vec<_>, _>>()?;
@@ -163,7 +163,7 @@ impl Seeding<'_> {
         &mut self,
         what: &str,
         rows: &[R::Model],
-        progress: &mut Progress,
+        progress: &Progress,
     ) -> Result<Vec<Uuid>, Problem>
     where
         R::Model: IntoActiveModel<R::ActiveModel>,
@@ -189,7 +189,7 @@ impl Seeding<'_> {
     async fn make_organizations(
         &mut self,
         users: &[Uuid],
-        progress: &mut Progress,
+        progress: &Progress,
     ) -> Result<Vec<(Uuid, Uuid)>, Problem> {
         let mut rows = Vec::with_capacity(self.amount.organizations);
         for (number, owner) in (0..self.amount.organizations).zip(users.iter().cycle()) {
@@ -241,7 +241,7 @@ impl Seeding<'_> {
         &mut self,
         users: &[Uuid],
         organizations: &[(Uuid, Uuid)],
-        progress: &mut Progress,
+        progress: &Progress,
     ) -> Result<Vec<Uuid>, Problem> {
         let mut pairs: BTreeSet<(Uuid, Uuid)> = organizations
             .iter()
@@ -298,7 +298,7 @@ impl Seeding<'_> {
         users: &[Uuid],
         organizations: &[(Uuid, Uuid)],
         members: &[Uuid],
-        progress: &mut Progress,
+        progress: &Progress,
     ) -> Result<(), Problem> {
         if users.is_empty() {
             return Ok(());

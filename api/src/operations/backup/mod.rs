@@ -11,6 +11,7 @@ mod sqlite;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use migration::Migrator;
 use sea_orm::{DatabaseConnection, DbErr};
@@ -167,6 +168,7 @@ pub async fn backup(
     settings: &DatabaseSettings,
     file: &Path,
     overwrite: bool,
+    progress: Progress,
 ) -> Result<Manifest, BackupError> {
     for path in [file, &Manifest::path(file)] {
         if !overwrite && path.exists() {
@@ -177,7 +179,11 @@ pub async fn backup(
     }
     let partial = Partial::create(file)?;
     let connection = connect_for_examination(settings).await?;
-    let outcome = copy(settings, &connection, &partial.path).await;
+    // pg_dump compresses: what its file will have is known at the end alone.
+    let total = settings.url.file().map(|file| size(&file));
+    let copied = || size(&partial.path);
+    let work = copy(settings, &connection, &partial.path);
+    let outcome = progress.during("bytes", total, copied, work).await;
     close(connection).await;
     let mut manifest = outcome?;
     manifest
@@ -189,6 +195,11 @@ pub async fn backup(
         .map_err(failed(&beside, "written"))?;
     partial.finish(file)?;
     Ok(manifest)
+}
+
+/// In bytes; of a file that is not there, none.
+fn size(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
 
 async fn copy(
@@ -224,10 +235,17 @@ pub async fn restore(
     progress: Progress,
 ) -> Result<(Manifest, Option<Report>), BackupError> {
     let manifest = check(settings, file)?;
-    match settings.url.is_postgres() {
-        true => postgres::restore(settings, file, options).await?,
-        false => sqlite::restore(settings, file, options).await?,
-    }
+    let start = Instant::now();
+    let passed = || start.elapsed().as_secs();
+    let work = async {
+        match settings.url.is_postgres() {
+            true => postgres::restore(settings, file, options).await,
+            false => sqlite::restore(settings, file, options).await,
+        }
+    };
+    progress
+        .during("restoring, seconds", None, passed, work)
+        .await?;
     let connection = connect_for_examination(settings).await?;
     let outcome = verify(&connection, &manifest, progress).await;
     close(connection).await;

@@ -9,8 +9,6 @@ mod schema;
 mod storage;
 mod trail;
 
-use std::sync::Mutex;
-
 use async_trait::async_trait;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -192,7 +190,7 @@ struct Examination<'a> {
     snapshot: &'a DatabaseTransaction,
     backend: DbBackend,
     options: &'a Options,
-    progress: &'a Mutex<Progress>,
+    progress: &'a Progress,
 }
 
 /// Runs the checks. One that itself fails is an error of its own, and the others go on.
@@ -204,7 +202,6 @@ pub async fn examine(
     options: &Options,
     progress: Progress,
 ) -> Result<Report, DbErr> {
-    let progress = Mutex::new(progress);
     let snapshot = snapshot(database).await?;
     let mut results = Vec::new();
     for check in checks() {
@@ -248,7 +245,7 @@ async fn run(
     database: &DatabaseConnection,
     snapshot: &DatabaseTransaction,
     options: &Options,
-    progress: &Mutex<Progress>,
+    progress: &Progress,
 ) -> Result<CheckResult, DbErr> {
     let savepoint = snapshot.begin().await?;
     let examination = Examination {
@@ -280,11 +277,7 @@ async fn run(
 
 impl Examination<'_> {
     fn show(&self, what: &str, done: u64, total: Option<u64>) {
-        let mut progress = self
-            .progress
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        progress.show(what, done, total);
+        self.progress.show(what, done, total);
     }
 
     #[expect(
