@@ -2,10 +2,8 @@
 
 use sea_orm::Value as ColumnValue;
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{
-    AdditionalProperties, Array, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type,
-};
-use utoipa::openapi::{Ref, RefOr};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
 
 use super::clock;
 use super::input::{Fault, Field, pointer};
@@ -51,7 +49,12 @@ impl Field for JsonObject {
     }
 
     fn schema() -> RefOr<Schema> {
-        RefOr::Ref(Ref::from_schema_name("JsonObject"))
+        // A plain object: a recursive schema of all that JSON can be stops the generators of clients.
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Object))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .examples([serde_json::json!({"theme": "dark"})])
+            .into()
     }
 }
 
@@ -114,34 +117,6 @@ fn nul_within(value: &Value) -> Option<String> {
         }),
         _ => None,
     }
-}
-
-/// The schemas that [`JsonObject`] refers to, by name.
-pub fn schemas() -> [(&'static str, Schema); 2] {
-    let kind = |kind: Type| ObjectBuilder::new().schema_type(SchemaType::Type(kind));
-    let text = || kind(Type::String).pattern(Some(r"^[^\x00]*$"));
-    let any = RefOr::Ref(Ref::from_schema_name("JsonValue"));
-    let object = kind(Type::Object)
-        .description(Some(
-            "Any JSON object, nested 64 levels deep at most; names and strings must not contain NUL.",
-        ))
-        .property_names(Some(text()))
-        .additional_properties(Some(AdditionalProperties::RefOr(any.clone())))
-        .examples([serde_json::json!({"theme": "dark"})])
-        .build();
-    let value = OneOfBuilder::new()
-        .item(kind(Type::Null))
-        .item(kind(Type::Boolean))
-        .item(kind(Type::Number))
-        .item(text())
-        .item(Array::new(any))
-        .item(RefOr::Ref(Ref::from_schema_name("JsonObject")))
-        .description(Some("Any JSON value."))
-        .build();
-    [
-        ("JsonObject", Schema::Object(object)),
-        ("JsonValue", Schema::OneOf(value)),
-    ]
 }
 
 /// A column's value as events show it: ids hyphenated, times in RFC 3339 with microseconds and `Z`, enums by their value.

@@ -13,7 +13,6 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
 use super::authorization::{Action, Collection, Scope};
-use super::json;
 use super::openapi_components::{self as components, reference};
 use super::openapi_examples::{example, give_parameter_example};
 use super::openapi_schemas as schemas;
@@ -46,14 +45,11 @@ pub fn base() -> OpenApi {
         .bearer_format("API key")
         .description(Some("An API key, as `Authorization: Bearer rbk_…`."));
     let api_key = ApiKeyValue::with_description("X-Api-Key", "An API key, as `X-Api-Key: rbk_…`.");
-    let mut components = ComponentsBuilder::new()
+    let components = ComponentsBuilder::new()
         .security_scheme("bearer", SecurityScheme::Http(bearer.build()))
         .security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(api_key)))
         .schema("Problem", ProblemDocument::schema())
         .schema("FieldError", FieldError::schema());
-    for (name, schema) in json::schemas() {
-        components = components.schema(name, schema);
-    }
     let mut license = LicenseBuilder::new().name("MIT OR Apache-2.0").build();
     license.identifier = Some("MIT OR Apache-2.0".to_owned());
     let info = InfoBuilder::new()
@@ -123,8 +119,6 @@ pub fn complete(document: &OpenApi) -> Result<Value, serde_json::Error> {
             }
         }
     }
-    let not_here = [Kind::MethodNotAllowed];
-    responses[components::response_name(&not_here)] = components::problem_response(&not_here);
     document["components"]["responses"] = responses;
     Ok(document)
 }

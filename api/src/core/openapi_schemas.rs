@@ -17,8 +17,7 @@ pub fn tidy(schemas: &mut Value) {
     }
     join_created_key(known);
     known.values_mut().for_each(close_view);
-    known["NewMembership"] = either_id_or_email(&known["NewMembership"]);
-    known["NewApiKey"] = personal_or_organizations(&known["NewApiKey"]);
+    known.values_mut().for_each(open_objects);
 }
 
 /// A parameter cannot be null: what is not sent is absent.
@@ -95,41 +94,26 @@ fn require(schema: &mut Value, field: &str) {
     }
 }
 
-/// A membership is for someone with an id or for someone with an e-mail address.
-fn either_id_or_email(membership: &Value) -> Value {
-    let only = |wanted: &str, other: &str| {
-        let mut schema = membership.clone();
-        if let Some(properties) = schema["properties"].as_object_mut() {
-            properties.remove(other);
+/// An object of which nothing is said may have any members: without the word, generators of clients take it for one that
+/// has none.
+fn open_objects(schema: &mut Value) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties
+        .into_iter()
+        .flatten()
+        .map(|(_, property)| property)
+    {
+        let is_plain = property["type"] == "object" || may_be_object(property);
+        if is_plain
+            && property.get("properties").is_none()
+            && property.get("additionalProperties").is_none()
+        {
+            property["additionalProperties"] = true.into();
         }
-        require(&mut schema, wanted);
-        schema
-    };
-    let choices = [
-        titled("By user id", only("user_id", "email")),
-        titled("By e-mail address", only("email", "user_id")),
-    ];
-    json!({"description": membership["description"], "oneOf": choices})
+    }
 }
 
-/// A key of an organization names it; a personal one may.
-fn personal_or_organizations(key: &Value) -> Value {
-    let mut personal = key.clone();
-    let mut organizations = key.clone();
-    let kind = |values: Value, types: Value| json!({"type": types, "enum": values, "description": key["properties"]["key_type"]["description"]});
-    personal["properties"]["key_type"] = kind(json!(["personal", null]), json!(["string", "null"]));
-    organizations["properties"]["key_type"] = kind(json!(["organization"]), "string".into());
-    organizations["properties"]["organization_id"]["type"] = "string".into();
-    require(&mut organizations, "key_type");
-    require(&mut organizations, "organization_id");
-    let choices = [
-        titled("A personal key", personal),
-        titled("A key of an organization", organizations),
-    ];
-    json!({"description": key["description"], "oneOf": choices})
-}
-
-fn titled(title: &str, mut schema: Value) -> Value {
-    schema["title"] = title.into();
-    schema
+fn may_be_object(schema: &Value) -> bool {
+    let kinds = schema["type"].as_array().into_iter().flatten();
+    kinds.into_iter().any(|kind| kind == "object")
 }

@@ -61,6 +61,82 @@ fn the_committed_document_is_the_one_that_the_code_makes() {
     );
 }
 
+/// What stops the stock generators of clients, or makes them drop an operation: a schema that contains itself, a choice
+/// between objects, and an object of which nothing is said, which some take for one without members.
+#[test]
+fn every_schema_is_one_that_generators_of_clients_can_read() {
+    let document = api::app::openapi().expect("the document");
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
+    let mut faults = Vec::new();
+    for (name, schema) in schemas {
+        look_for_riddles(name, schema, &mut faults);
+        let mut seen = BTreeSet::new();
+        collect_references(schema, schemas, &mut seen);
+        if seen.contains(name.as_str()) {
+            faults.push(format!("{name} contains itself"));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+fn look_for_riddles(path: &str, schema: &Value, faults: &mut Vec<String>) {
+    let choices = schema["oneOf"].as_array().into_iter().flatten();
+    let objects = choices.filter(|choice| choice.get("properties").is_some());
+    if objects.count() > 1 {
+        faults.push(format!("{path} is a choice between objects"));
+    }
+    let is_object = schema["type"] == "object"
+        || schema["type"]
+            .as_array()
+            .is_some_and(|kinds| kinds.contains(&"object".into()));
+    let says_nothing =
+        schema.get("properties").is_none() && schema.get("additionalProperties").is_none();
+    if is_object && says_nothing {
+        faults.push(format!("{path} does not say what an object has"));
+    }
+    match schema {
+        Value::Object(members) => {
+            for (name, member) in members {
+                look_for_riddles(&format!("{path}/{name}"), member, faults);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                look_for_riddles(&format!("{path}/{index}"), item, faults);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn collect_references<'a>(
+    value: &'a Value,
+    schemas: &'a serde_json::Map<String, Value>,
+    seen: &mut BTreeSet<&'a str>,
+) {
+    match value {
+        Value::Object(members) => {
+            let reference = members.get("$ref").and_then(Value::as_str);
+            if let Some(name) = reference.and_then(|path| path.rsplit('/').next())
+                && seen.insert(name)
+            {
+                collect_references(&schemas[name], schemas, seen);
+            }
+            members
+                .values()
+                .for_each(|member| collect_references(member, schemas, seen));
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .for_each(|item| collect_references(item, schemas, seen));
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn every_operation_shows_an_example_of_all_that_is_sent_and_answered() {
     let document = api::app::openapi().expect("the document");
