@@ -89,9 +89,13 @@ struct KeyRow {
 }
 
 async fn principal(state: &State, request: &HttpRequest) -> Result<Principal, Problem> {
-    let key = presented(request).ok_or_else(unauthenticated)?;
+    let key = presented(request)?;
     let key_id = credential::public_id(key).ok_or_else(unauthenticated)?;
     let row = find(state, key_id).await?.ok_or_else(unauthenticated)?;
+    // Of a key that was revoked, too: who uses it still? Not of one whose secret is wrong, which anybody can make up.
+    if credential::matches(key, &row.key_hash) {
+        request::record_api_key(request, row.id);
+    }
     let now = clock::now();
     let good = credential::matches(key, &row.key_hash)
         && row.status == ApiKeyStatus::Active
@@ -136,23 +140,26 @@ async fn find(state: &State, key_id: &str) -> Result<Option<KeyRow>, Problem> {
     Ok(row)
 }
 
-/// The key in `Authorization: Bearer` or in `X-Api-Key`; sent twice it is as good as none.
-fn presented(request: &HttpRequest) -> Option<&str> {
-    let single = |name: &str| {
-        let mut values = request.headers().get_all(name);
-        match (values.next(), values.next()) {
-            (value, None) => Ok(value.and_then(|value| value.to_str().ok())),
-            _ => Err(()),
-        }
-    };
-    let bearer = single(header::AUTHORIZATION.as_str()).ok()?;
-    let api_key = single("x-api-key").ok()?;
-    match (bearer, api_key) {
-        (None, key) => key.map(str::trim),
-        (Some(authorization), None) => {
-            let (scheme, key) = authorization.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-        }
-        (Some(_), Some(_)) => None,
+/// The one key that was sent, in `Authorization: Bearer` or in `X-Api-Key`. Clients that know both send it in both.
+///
+/// # Errors
+/// `unauthenticated` where there is none, or more than one.
+fn presented(request: &HttpRequest) -> Result<&str, Problem> {
+    let headers = request.headers();
+    let authorizations = headers.get_all(header::AUTHORIZATION).map(|value| {
+        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    let keys = headers
+        .get_all("x-api-key")
+        .map(|value| value.to_str().ok().map(str::trim));
+    let mut sent = authorizations.chain(keys);
+    // What cannot be read as a key is a credential all the same.
+    let first = sent.next().ok_or_else(unauthenticated)?;
+    if sent.any(|other| other != first) {
+        let detail =
+            "Two credentials that differ were sent. Send one, in Authorization or in X-Api-Key.";
+        return Err(Problem::new(Kind::Unauthenticated, detail));
     }
+    first.ok_or_else(unauthenticated)
 }

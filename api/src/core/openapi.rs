@@ -256,7 +256,7 @@ impl Operation {
             }
         }
         if self.reads_one() {
-            let headers = components::header_references(&["ETag", "X-Request-Id"]);
+            let headers = components::header_references(&["Cache-Control", "ETag", "X-Request-Id"]);
             let unchanged =
                 json!({"description": "`If-None-Match` names its version", "headers": headers});
             operation["responses"]["304"] = unchanged;
@@ -277,12 +277,18 @@ impl Operation {
 
     fn success_headers(&self, status: &str) -> &'static [&'static str] {
         match (self.method, status) {
-            _ if self.scope.is_none() => &["X-Request-Id"],
-            (_, "201") => &["ETag", "Location", "Idempotency-Replayed", "X-Request-Id"],
-            ("patch", _) => &["ETag", "X-Request-Id"],
-            ("get", _) if self.names_one() => &["ETag", "X-Request-Id"],
-            ("get", _) => &["Link", "X-Request-Id"],
-            _ => &["X-Request-Id"],
+            _ if self.scope.is_none() => &["Cache-Control", "X-Request-Id"],
+            (_, "201") => &[
+                "Cache-Control",
+                "ETag",
+                "Location",
+                "Idempotency-Replayed",
+                "X-Request-Id",
+            ],
+            ("patch", _) => &["Cache-Control", "ETag", "X-Request-Id"],
+            ("get", _) if self.names_one() => &["Cache-Control", "ETag", "X-Request-Id"],
+            ("get", _) => &["Cache-Control", "Link", "X-Request-Id"],
+            _ => &["Cache-Control", "X-Request-Id"],
         }
     }
 

@@ -42,6 +42,7 @@ pub fn headers() -> Value {
         "Location": header(true, "The path of what was created.", text(one_path), location.into()),
         "Link": header(false, link, text("^</v1/[^>]+>; rel=\"next\"$"), next.into()),
         "Idempotency-Replayed": header(false, replayed, json!({"type": "string", "enum": ["true"]}), "true".into()),
+        "Cache-Control": header(true, "What may be kept: nothing; or, with an `ETag`, by the client alone and asked again each time.", json!({"type": "string"}), "no-store".into()),
         "X-Request-Id": header(true, request_id, text("^[\\x21-\\x7e]{1,128}$"), REQUEST_ID.into()),
         "WWW-Authenticate": header(true, "How to authenticate (RFC 9110).", text("^Bearer "), "Bearer realm=\"rollbook\"".into()),
         "Allow": header(true, "The methods that the path takes.", text("^[A-Z]+(, [A-Z]+)*$"), "GET, HEAD, POST".into()),
@@ -130,10 +131,10 @@ pub fn problem_response(kinds: &[Kind]) -> Value {
     let status = kinds.first().map_or(500, |kind| kind.status().as_u16());
     let titles: Vec<_> = kinds.iter().map(|kind| kind.title()).collect();
     let headers: &[&str] = match status {
-        401 => &["WWW-Authenticate", "X-Request-Id"],
-        405 => &["Allow", "X-Request-Id"],
-        503 => &["Retry-After", "X-Request-Id"],
-        _ => &["X-Request-Id"],
+        401 => &["Cache-Control", "WWW-Authenticate", "X-Request-Id"],
+        405 => &["Allow", "Cache-Control", "X-Request-Id"],
+        503 => &["Cache-Control", "Retry-After", "X-Request-Id"],
+        _ => &["Cache-Control", "X-Request-Id"],
     };
     let examples = kinds
         .iter()
@@ -213,6 +214,7 @@ fn problem_example(kind: Kind) -> Value {
 pub fn text_example(path: &str) -> Value {
     let text = match path {
         "/metrics" => METRICS,
+        "/" => "<!doctype html>\n<html lang=\"en\">\n<title>Rollbook</title>\n…\n</html>\n",
         "/problems" => "<!doctype html>\n<html lang=\"en\">\n<title>Problems</title>\n…\n</html>\n",
         _ => "<!doctype html>\n<html lang=\"en\">\n<title>Not found</title>\n…\n</html>\n",
     };

@@ -1,12 +1,13 @@
 //! What surrounds every request: its ids, its time limit, its log line, its metrics, and the one form of every error.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
@@ -54,35 +55,49 @@ impl RequestIds {
     }
 }
 
-/// Who acted, for the log line.
-#[derive(Clone, Copy)]
-struct Actor {
-    user_id: Uuid,
+/// Who did what to what, by their ids: what a leaked key is traced by.
+#[derive(Clone, Copy, Default)]
+struct Facts {
+    /// The key that was presented, whether or not it was good.
+    api_key_id: Option<Uuid>,
+    /// The person, where the key was good.
+    user_id: Option<Uuid>,
     organization_id: Option<Uuid>,
 }
 
 /// What is learnt of a request on its way, for its log line; it outlives a request that is given up.
 #[derive(Clone, Default)]
-struct Learnt(Rc<Cell<Option<Actor>>>);
+struct Learnt(Rc<Cell<Facts>>);
+
+fn learn(request: &HttpRequest, more: impl FnOnce(Facts) -> Facts) {
+    if let Some(Learnt(facts)) = request.extensions().get::<Learnt>() {
+        facts.set(more(facts.get()));
+    }
+}
+
+/// Notes the key that was presented for the request's log line; also one that is refused, as it was revoked.
+pub fn record_api_key(request: &HttpRequest, api_key_id: Uuid) {
+    learn(request, |facts| Facts {
+        api_key_id: Some(api_key_id),
+        ..facts
+    });
+}
 
 /// Notes the caller for the request's log line.
 pub fn record_caller(request: &HttpRequest, principal: &Principal) {
-    if let Some(learnt) = request.extensions().get::<Learnt>() {
-        learnt.0.set(Some(Actor {
-            user_id: principal.user_id,
-            organization_id: principal.organization_id,
-        }));
-    }
+    learn(request, |facts| Facts {
+        user_id: Some(principal.user_id),
+        organization_id: principal.organization_id,
+        ..facts
+    });
 }
 
 /// Notes the organization that a request is about, for its log line.
 pub fn record_organization(request: &HttpRequest, organization_id: Uuid) {
-    if let Some(learnt) = request.extensions().get::<Learnt>() {
-        learnt.0.set(learnt.0.get().map(|actor| Actor {
-            organization_id: Some(organization_id),
-            ..actor
-        }));
-    }
+    learn(request, |facts| Facts {
+        organization_id: Some(organization_id),
+        ..facts
+    });
 }
 
 /// The outermost middleware.
@@ -103,11 +118,15 @@ pub async fn surround(
     }
 
     let route = request.match_pattern();
+    let client = request.peer_addr().map(|address| address.ip());
+    let resource = id_within(request.path());
     let outcome = |status| Outcome {
         method,
         route: route.unwrap_or_else(|| "unmatched".to_owned()),
         status,
-        actor: learnt.0.get(),
+        client,
+        resource,
+        facts: learnt.0.get(),
     };
 
     // The request itself must not be held here: routing needs it for itself alone.
@@ -132,8 +151,42 @@ pub async fn surround(
     if let Ok(value) = HeaderValue::from_str(&ids.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    finish(state.as_ref(), &ids, start, &outcome(response.status()));
+    limit_caching(&mut response);
+    let mut outcome = outcome(response.status());
+    // What was made is named where it is to be found.
+    let location = response.headers().get(header::LOCATION);
+    let made = location.and_then(|location| id_within(location.to_str().ok()?));
+    outcome.resource = outcome.resource.or(made);
+    finish(state.as_ref(), &ids, start, &outcome);
     Ok(response)
+}
+
+/// The id of the resource that a path names. Nothing else of a path is logged: who mistypes may have put a secret there.
+fn id_within(path: &str) -> Option<Uuid> {
+    path.split('/').find_map(|part| Uuid::try_parse(part).ok())
+}
+
+/// Says what may be kept of an answer, where its handler did not: nothing, unless it has an `ETag` to ask again by. That is
+/// kept by the client alone, for the credential that it was given to (RFC 9111, 5.2.2).
+fn limit_caching(response: &mut ServiceResponse<BoxBody>) {
+    if response.headers().contains_key(header::CACHE_CONTROL) {
+        return;
+    }
+    let is_read = response.request().method() == Method::GET;
+    let is_good = matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED);
+    let headers = response.headers_mut();
+    if is_read && is_good && headers.contains_key(header::ETAG) {
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        );
+        headers.append(
+            header::VARY,
+            HeaderValue::from_static("Authorization, X-Api-Key"),
+        );
+    } else {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 }
 
 fn too_slow() -> Problem {
@@ -170,7 +223,9 @@ struct Outcome {
     method: Method,
     route: String,
     status: StatusCode,
-    actor: Option<Actor>,
+    client: Option<IpAddr>,
+    resource: Option<Uuid>,
+    facts: Facts,
 }
 
 fn finish(state: Option<&web::Data<State>>, ids: &RequestIds, start: Instant, outcome: &Outcome) {
@@ -181,14 +236,18 @@ fn finish(state: Option<&web::Data<State>>, ids: &RequestIds, start: Instant, ou
             .metrics
             .request(outcome.method.as_str(), &outcome.route, status, duration);
     }
+    let id = |id: Option<Uuid>| id.map(tracing::field::display);
     tracing::info!(
         request_id = %ids.request_id,
         method = %outcome.method,
         route = outcome.route,
         status,
         duration_ms = duration.as_secs_f64() * 1000.0,
-        actor = outcome.actor.map(|actor| tracing::field::display(actor.user_id)),
-        organization = outcome.actor.and_then(|actor| actor.organization_id).map(tracing::field::display),
+        client = outcome.client.map(tracing::field::display),
+        api_key = id(outcome.facts.api_key_id),
+        actor = id(outcome.facts.user_id),
+        organization = id(outcome.facts.organization_id),
+        resource = id(outcome.resource),
         "request"
     );
 }

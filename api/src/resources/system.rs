@@ -1,7 +1,7 @@
 //! What is about the server itself: whether it lives, what it counts, and what it says of its API and its errors.
 
 use actix_web::dev::ResourceDef;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,11 +13,40 @@ use crate::core::problem::{Kind, Problem};
 use crate::core::state::State;
 use crate::database::{self, SchemaState};
 
+/// What is the same for everybody may be kept by anybody, for a while: a new version of the server says something else.
+const PUBLIC: (HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=300");
+
 /// That all is well.
 #[derive(Serialize, ToSchema)]
 pub struct Health {
     /// Always `ok`.
     pub status: &'static str,
+}
+
+const WELCOME: &str = concat!(
+    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Rollbook</title>\n<h1>Rollbook ",
+    env!("CARGO_PKG_VERSION"),
+    "</h1>\n<p>Organizations, users, memberships, API keys and their audit trail behind one REST API, under <code>/v1</code>.</p>\n\
+<ul>\n\
+<li><a href=\"/docs/\">/docs</a>: read and try the API</li>\n\
+<li><a href=\"/openapi.json\">/openapi.json</a>: the API as an OpenAPI document, to generate clients from</li>\n\
+<li><a href=\"/problems\">/problems</a>: what each kind of error means</li>\n\
+<li><a href=\"/healthz\">/healthz</a>, <a href=\"/readyz\">/readyz</a>, <a href=\"/metrics\">/metrics</a>: how the server is</li>\n\
+</ul>\n</html>\n"
+);
+
+/// What this is, and where to go from here.
+#[utoipa::path(tag = "system", responses((status = 200, body = String, content_type = "text/html")))]
+#[get("/")]
+async fn welcome() -> HttpResponse {
+    html(WELCOME)
+}
+
+fn html(page: impl Into<String>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header(PUBLIC)
+        .body(page.into())
 }
 
 /// Whether the process lives. It asks nothing of the database.
@@ -84,6 +113,7 @@ async fn metrics(request: HttpRequest, state: web::Data<State>) -> Result<HttpRe
 async fn openapi(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
+        .insert_header(PUBLIC)
         .body(state.document.json.clone())
 }
 
@@ -103,9 +133,7 @@ async fn problem_page(slug: web::Path<String>) -> Result<HttpResponse, Problem> 
         slug = kind.slug(),
         help = kind.help().replace('&', "&amp;").replace('<', "&lt;"),
     );
-    Ok(HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .body(page))
+    Ok(html(page))
 }
 
 /// Every problem, from `GET /problems/{slug}`'s sibling: the list of their pages.
@@ -126,9 +154,7 @@ async fn problem_list() -> HttpResponse {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Problems</title>\n\
          <h1>Problems</h1>\n<ul>\n{items}</ul>\n</html>\n"
     );
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .body(page)
+    html(page)
 }
 
 /// No route: 405 where the path takes other methods, else 404.
@@ -162,6 +188,7 @@ async fn docs() -> HttpResponse {
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        .service(welcome)
         .service(healthz)
         .service(readyz)
         .service(metrics)

@@ -240,7 +240,6 @@ async fn a_path_that_is_none_is_not_found(
 ) {
     let app = TestApp::start(backend).await;
     for path in [
-        "/",
         "/nowhere",
         "/v2/organizations",
         "/healthz/",
@@ -309,6 +308,90 @@ async fn who_sends_no_key_is_told_how(
         .send(Method::GET, &path, None, &by_header)
         .await;
     answer.ok();
+}
+
+/// As clients do that know both headers; two that differ leave it open who asks.
+#[rstest]
+#[tokio::test]
+async fn one_key_may_be_sent_more_than_once_and_two_may_not(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let user = app.user(json!({})).await;
+    let key = app.system_admin.key().to_owned();
+    let (bearer, other) = (format!("Bearer {key}"), format!("Bearer {}", user.key()));
+    let padded = format!("bearer  {key} ");
+    for same in [
+        vec![("Authorization", &*bearer), ("X-Api-Key", &*key)],
+        vec![("Authorization", &*padded), ("X-Api-Key", &*key)],
+        vec![("X-Api-Key", &*key), ("X-Api-Key", &*key)],
+        vec![("Authorization", &*bearer), ("Authorization", &*padded)],
+    ] {
+        let request = same.iter().fold(
+            RawRequest::new(&app.url, "GET", "/v1/organizations"),
+            |request, (name, value)| request.header(name, value),
+        );
+        request.send().await.expect(200);
+    }
+    for different in [
+        vec![("Authorization", &*bearer), ("X-Api-Key", user.key())],
+        vec![("Authorization", &*other), ("X-Api-Key", &*key)],
+        vec![("X-Api-Key", &*key), ("X-Api-Key", user.key())],
+        vec![("Authorization", &*bearer), ("Authorization", &*other)],
+        vec![("Authorization", "Basic YTpi"), ("X-Api-Key", &*key)],
+        vec![("Authorization", &*bearer), ("X-Api-Key", "")],
+    ] {
+        let request = different.iter().fold(
+            RawRequest::new(&app.url, "GET", "/v1/organizations"),
+            |request, (name, value)| request.header(name, value),
+        );
+        let answer = request.send().await;
+        let problem = answer.is_problem(401, "unauthenticated");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with("Two credentials"), "{detail}");
+        assert!(answer.header("www-authenticate").is_some());
+    }
+}
+
+/// A key that was just shown, another's rows, a trail: none of it is a cache's to keep.
+#[rstest]
+#[tokio::test]
+async fn every_answer_says_what_may_be_kept_of_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let admin = &app.system_admin;
+    let one = format!("/v1/organizations/{}", app.first_organization);
+    let new_key = json!({"name": "x", "scopes": ["*"]});
+    let none = [
+        admin.post("/v1/api-keys", new_key).await,
+        admin.get("/v1/organizations").await,
+        admin.get("/v1/events").await,
+        admin.patch(&one, json!({"city": "Bern"})).await,
+        admin.patch(&one, json!({"city": 1})).await,
+        admin.get("/v1/nothing").await,
+        app.anonymous().get(&one).await,
+        admin.get("/healthz").await,
+        admin.get("/readyz").await,
+        admin.get("/metrics").await,
+    ];
+    for answer in none {
+        let said = answer.header("cache-control");
+        assert_eq!(said, Some("no-store"), "{answer:?}");
+    }
+    let read = admin.get(&one).await;
+    let known = [("If-None-Match", read.expect(200).header("etag").unwrap())];
+    let unchanged = admin.send(Method::GET, &one, None, &known).await;
+    for answer in [&read, unchanged.expect(304)] {
+        let said = answer.header("cache-control");
+        assert_eq!(said, Some("private, no-cache"), "{answer:?}");
+        assert_eq!(answer.header("vary"), Some("Authorization, X-Api-Key"));
+    }
+    for path in ["/", "/openapi.json", "/problems", "/problems/not-found"] {
+        let answer = admin.get(path).await;
+        let said = answer.expect(200).header("cache-control");
+        assert_eq!(said, Some("public, max-age=300"), "{path}");
+    }
 }
 
 #[rstest]

@@ -217,6 +217,20 @@ fn says(line: &Value, case: &Case, actor: &str) {
     assert_eq!(told("actor"), case.is_known.then_some(actor), "{line}");
     let organization = case.organization.map(|id| id.to_string());
     assert_eq!(told("organization"), organization.as_deref(), "{line}");
+    assert_eq!(told("client"), Some("127.0.0.1"), "{line}");
+    assert_eq!(told("api_key").is_some(), case.is_known, "{line}");
+    let named = case
+        .path
+        .split('/')
+        .find_map(|part| part.parse::<Uuid>().ok());
+    match case.status {
+        201 => assert!(told("resource").is_some(), "{line}"),
+        _ => assert_eq!(
+            told("resource"),
+            named.map(|id| id.to_string()).as_deref(),
+            "{line}"
+        ),
+    }
 }
 
 #[rstest]
@@ -252,6 +266,47 @@ async fn a_request_that_is_given_up_is_told_like_any_other(
         .clone();
     let counted = r#"{method="POST",route="/v1/organizations",status="504"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
+}
+
+/// A key that leaked is traced by its id: what it did while it was good, and who tries it still.
+#[rstest]
+#[tokio::test]
+async fn a_key_is_traced_by_its_id_also_after_it_was_revoked(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let logged = Logged::start(TestDatabase::migrated(backend).await, &INFO);
+    let body = json!({"name": "leaked", "scopes": ["*"]});
+    let made = logged.admin.post("/v1/api-keys", body).await.created();
+    let key = made["key"].as_str().unwrap();
+    let leaked = logged.server.caller(Some(key));
+    let user = format!("/v1/users/{}", logged.admin_id);
+    let get = async |caller: &Caller, id: &str, status: u16| {
+        let headers = [("X-Request-Id", id)];
+        let answer = caller.send(Method::GET, &user, None, &headers).await;
+        answer.expect(status);
+    };
+    get(&leaked, "used", 200).await;
+    let path = format!("/v1/api-keys/{}", id_of(&made));
+    logged.admin.delete(&path).await.expect(204);
+    get(&leaked, "tried", 401).await;
+    // The same id with another secret is nobody's: anybody can make that up.
+    let (body, _) = key.rsplit_once('_').unwrap();
+    let last = if body.ends_with('0') { "1" } else { "0" };
+    let forged = format!("{}{last}", &body[..body.len() - 1]);
+    let forged = format!("{forged}_{:08x}", crc32fast::hash(forged.as_bytes()));
+    let forger = logged.server.caller(Some(&forged));
+    get(&forger, "guessed", 401).await;
+
+    let lines = logged.lines_up_to("guessed").await;
+    let line = |id: &str| lines.iter().find(|line| line["request_id"] == id).unwrap();
+    let (id, person) = (id_of(&made).to_string(), logged.admin_id.to_string());
+    assert_eq!(line("used")["api_key"], id);
+    assert_eq!(line("used")["actor"], person);
+    assert_eq!(line("used")["resource"], person);
+    assert_eq!(line("tried")["api_key"], id);
+    assert_eq!(line("tried").get("actor"), None);
+    assert_eq!(line("guessed").get("api_key"), None);
+    assert!(!logged.server.log().contains(key));
 }
 
 /// Anybody could fill the log with what is no fault of the server; who looks for it can see it.

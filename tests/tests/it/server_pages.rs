@@ -214,6 +214,22 @@ async fn each_kind_of_problem_has_its_page(
 
 #[rstest]
 #[tokio::test]
+async fn the_first_page_says_what_this_is_and_leads_on(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let page = app.anonymous().get("/").await;
+    assert!(page.expect(200).text.contains("Rollbook"));
+    let links: Vec<_> = page.text.split("href=\"").skip(1).collect();
+    assert!(links.len() >= 6, "{}", page.text);
+    for link in links {
+        let path = link.split('"').next().unwrap();
+        app.anonymous().get(path).await.expect(200);
+    }
+}
+
+#[rstest]
+#[tokio::test]
 async fn the_api_page_loads_nothing_from_elsewhere(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {

