@@ -9,6 +9,7 @@ mod contention;
 mod contract;
 mod conventions;
 mod crash;
+mod destroying;
 mod doctor;
 mod escalation;
 mod events;
