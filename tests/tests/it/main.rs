@@ -35,6 +35,7 @@ mod scopes;
 mod search;
 mod seed;
 mod server_pages;
+mod settings;
 mod standing;
 mod statements;
 mod tenancy;
