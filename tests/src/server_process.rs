@@ -39,7 +39,7 @@ pub struct Bootstrapped {
 }
 
 /// `rollbook` with this database and no other setting, in a directory of its own, so that no `.env` is found.
-fn rollbook(directory: &TempDir, database_url: &str) -> Command {
+pub fn rollbook(directory: &TempDir, database_url: &str) -> Command {
     let mut command = Command::new(binary());
     command
         .env_clear()

@@ -1,6 +1,6 @@
 //! The optional file `.env` in the working directory: settings for those who do not set an environment.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 const FILE: &str = ".env";
 
@@ -29,11 +29,15 @@ fn at_line(line: Option<usize>) -> String {
     line.map_or(String::new(), |line| format!(" in line {line}"))
 }
 
-/// Adds what `.env` says to the environment, where that does not say otherwise.
-pub(super) fn load() -> Result<(), EnvironmentFileError> {
-    match dotenvy::from_path(Path::new(FILE)) {
-        Ok(()) => Ok(()),
-        Err(error) if error.not_found() => Ok(()),
+/// Adds what `.env` says to the environment, where that does not say otherwise; gives the names that are in it.
+pub(super) fn load() -> Result<BTreeSet<String>, EnvironmentFileError> {
+    let names = || {
+        let lines = dotenvy::from_path_iter(Path::new(FILE))?;
+        lines.map(|line| Ok(line?.0)).collect()
+    };
+    match dotenvy::from_path(Path::new(FILE)).and_then(|()| names()) {
+        Ok(names) => Ok(names),
+        Err(error) if error.not_found() => Ok(BTreeSet::new()),
         Err(dotenvy::Error::Io(error)) => Err(EnvironmentFileError::Unreadable(error)),
         Err(dotenvy::Error::LineParse(text, _)) => Err(EnvironmentFileError::Malformed {
             line: fs::read_to_string(FILE)

@@ -20,8 +20,8 @@ use crate::{
     database::{ConnectError, MigrationConnection},
     operations::Progress,
     operations::migration::{
-        self as operation, Direction, Done, Finding, History, Loss, MigrationError, Plan, Status,
-        Target,
+        self as operation, Direction, Done, Finding, History, Loss, MigrationError, Plan, Remains,
+        Status, Target,
     },
 };
 
@@ -69,17 +69,17 @@ enum Verb {
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// Drop all tables with their data, whatever they are, then apply all migrations
+    /// Drop what the migrations made, with its data and without rolling back, then apply all; asks as `down`
     Fresh {
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// Roll back all applied migrations, losing the data, then apply all
+    /// Roll back all applied migrations, losing the data, then apply all; asks as `down`
     Refresh {
         #[command(flatten)]
         confirmation: Confirmation,
     },
-    /// Roll back all applied migrations, losing the data
+    /// Roll back all applied migrations, losing the data; asks as `down`
     Reset {
         #[command(flatten)]
         confirmation: Confirmation,
@@ -309,24 +309,27 @@ impl Run<'_> {
                 confirmation,
             } => {
                 let target = target.target();
-                let losses = operation::losses::<Migrator>(self.database, &target).await?;
-                self.confirm(&losses, *confirmation)?;
+                self.confirm_rollback(&target, *confirmation).await?;
                 let rolled_back = self.down(&target).await?;
                 self.answer(Answer {
                     rolled_back,
                     ..Answer::default()
                 })
             }
-            Verb::Fresh { .. } => {
+            Verb::Fresh { confirmation } => {
+                let remains = Remains::find::<Migrator>(self.database).await?;
+                self.confirm(&remains.losses, *confirmation)?;
                 let tell = |done: &Done| self.tell("applied", done);
-                let fresh = operation::fresh::<Migrator>(self.database, self.lock_limit, tell);
+                let limit = self.lock_limit;
+                let fresh = operation::fresh::<Migrator>(self.database, &remains, limit, tell);
                 let applied = fresh.await?;
                 self.answer(Answer {
                     applied,
                     ..Answer::default()
                 })
             }
-            Verb::Refresh { .. } => {
+            Verb::Refresh { confirmation } => {
+                self.confirm_rollback(&Target::All, *confirmation).await?;
                 let rolled_back = self.down(&Target::All).await?;
                 let applied = self.up(&Target::All).await?;
                 self.answer(Answer {
@@ -334,7 +337,8 @@ impl Run<'_> {
                     applied,
                 })
             }
-            Verb::Reset { .. } => {
+            Verb::Reset { confirmation } => {
+                self.confirm_rollback(&Target::All, *confirmation).await?;
                 let tell = |done: &Done| self.tell("rolled back", done);
                 let reset = operation::reset::<Migrator>(self.database, self.lock_limit, tell);
                 let rolled_back = reset.await?;
@@ -379,6 +383,15 @@ impl Run<'_> {
             }
             OutputFormat::Text => Ok(()),
         }
+    }
+
+    async fn confirm_rollback(
+        &self,
+        target: &Target,
+        confirmation: Confirmation,
+    ) -> Result<(), MigrateError> {
+        let losses = operation::losses::<Migrator>(self.database, target).await?;
+        self.confirm(&losses, confirmation)
     }
 
     fn confirm(&self, losses: &[Loss], confirmation: Confirmation) -> Result<(), MigrateError> {

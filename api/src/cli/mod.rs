@@ -20,6 +20,7 @@ pub mod output;
 mod schema;
 mod seed;
 mod serve;
+mod unknown_settings;
 mod usage;
 
 use backup::{BackupCommand, BackupCommandError, RestoreCommand};
@@ -31,6 +32,7 @@ use output::print;
 use schema::{SchemaCommand, SchemaCommandError};
 use seed::{SeedCommand, SeedCommandError};
 use serve::{ServeCommand, ServeError};
+use unknown_settings::UnknownSettings;
 
 const FAILED: u8 = 1;
 const BAD_SETTINGS: u8 = 2;
@@ -70,6 +72,8 @@ enum Command {
 enum CommandError {
     #[error(transparent)]
     EnvironmentFile(#[from] EnvironmentFileError),
+    #[error(transparent)]
+    UnknownSettings(#[from] UnknownSettings),
     #[error("the runtime cannot start")]
     Runtime(#[source] io::Error),
     #[error(transparent)]
@@ -96,6 +100,7 @@ impl CommandError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::EnvironmentFile(error) => Some(error.hint()),
+            Self::UnknownSettings(error) => Some(error.hint()),
             Self::Serve(error) => error.hint(),
             Self::Migrate(error) => error.hint(),
             Self::Bootstrap(error) => error.hint(),
@@ -109,7 +114,7 @@ impl CommandError {
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::EnvironmentFile(_) => BAD_SETTINGS,
+            Self::EnvironmentFile(_) | Self::UnknownSettings(_) => BAD_SETTINGS,
             Self::Bootstrap(BootstrapError::AdminExists) => ADMIN_EXISTS,
             Self::Bootstrap(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Migrate(error) if error.is_bad_usage() => BAD_SETTINGS,
@@ -123,14 +128,19 @@ impl CommandError {
 /// Runs the command that the arguments ask for.
 pub fn main() -> ExitCode {
     // Before the arguments are parsed, because their defaults come from the environment.
-    if let Err(error) = environment_file::load() {
-        return report(&error.into());
-    }
+    let in_file = match environment_file::load() {
+        Ok(names) => names,
+        Err(error) => return report(&error.into()),
+    };
     let command = match Cli::try_parse() {
         Ok(cli) => cli.command,
         Err(error) => return usage::report(&error),
     };
-    match run(command) {
+    // Only now: whoever asks for help gets it.
+    let outcome = unknown_settings::refuse(&in_file)
+        .map_err(CommandError::from)
+        .and_then(|()| run(command));
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error),
     }

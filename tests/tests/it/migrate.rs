@@ -116,10 +116,10 @@ async fn each_step_back_takes_its_own_and_nothing_else(
     );
     let full = schema(backend, &connection).await;
     for verb in ["refresh", "fresh"] {
-        assert_eq!(migrate(&database, &[verb]).0, 0);
+        assert_eq!(migrate(&database, &[verb, "--yes"]).0, 0);
         assert_eq!(schema(backend, &connection).await, full);
     }
-    assert_eq!(migrate(&database, &["reset"]).0, 0);
+    assert_eq!(migrate(&database, &["reset", "--yes"]).0, 0);
     assert_eq!(schema(backend, &connection).await, nothing);
 }
 

@@ -4,6 +4,7 @@
 //! Everything here is generic over the list of migrations: the binary has one, the tests have broken ones.
 
 mod effect;
+mod fresh;
 mod history;
 mod plan;
 mod recording;
@@ -12,11 +13,12 @@ mod trial;
 mod validation;
 
 pub use effect::Effect;
+pub use fresh::{Remains, fresh};
 pub use history::{Entry, History, MIGRATIONS_TABLE, RECORDS_TABLE, Status};
 pub use plan::{Plan, PlannedMigration, PlannedStatement};
 pub use recording::{Direction, fingerprint};
 pub(super) use run::known;
-pub use run::{Done, Loss, down, fresh, losses, reset, up};
+pub use run::{Done, Loss, down, losses, reset, up};
 pub(super) use trial::Trial;
 pub use validation::{Finding, FindingKind, validate};
 
@@ -67,6 +69,17 @@ pub enum MigrationError {
         /// One of the tables that migrations make.
         table: String,
     },
+    /// A table is there under the name of one that a migration makes, which was not applied.
+    #[error(
+        "there is a table {table}, but the migration that makes it was not applied; nothing was changed"
+    )]
+    Taken {
+        /// The table.
+        table: String,
+    },
+    /// Something that no migration made stands on what would be dropped.
+    #[error("what the migrations made cannot be dropped; nothing was changed")]
+    InUse(#[source] DbErr),
     /// Migrations cannot be tried in this database.
     #[error("the database is read-only, so migrations cannot be tried in it")]
     ReadOnly,
@@ -108,6 +121,8 @@ impl MigrationError {
                 "if it was lost, restore it from a backup; if the tables belong to something else, use another database"
                     .to_owned()
             }
+            Self::Taken { .. } => "if the table belongs to something else, use another database".to_owned(),
+            Self::InUse(_) => "something else in this database needs it: drop or move that first".to_owned(),
             Self::ReadOnly => "it may be a standby: ask the primary".to_owned(),
             Self::Locked { .. } => {
                 "wait for it, or give more time by ROLLBOOK_MIGRATION_LOCK_TIMEOUT".to_owned()

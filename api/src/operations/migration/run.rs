@@ -133,28 +133,6 @@ pub async fn reset<M: MigratorTrait>(
     Ok(done)
 }
 
-/// Drops every table, whatever it is, and applies everything.
-///
-/// # Errors
-/// As [`up`].
-pub async fn fresh<M: MigratorTrait>(
-    database: &DatabaseConnection,
-    lock_limit: Duration,
-    tell: impl FnMut(&Done),
-) -> Result<Vec<Done>, MigrationError> {
-    // Stock `fresh` of no migration: it drops everything, and what is applied then is recorded.
-    Nothing::fresh(database).await?;
-    up::<M>(database, &Target::All, lock_limit, tell).await
-}
-
-struct Nothing;
-
-impl MigratorTrait for Nothing {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Vec::new()
-    }
-}
-
 /// What rolling back would lose, newest migration first.
 ///
 /// # Errors
@@ -362,7 +340,7 @@ fn milliseconds(start: Instant) -> i64 {
 }
 
 /// A transaction that may change the schema; on SQLite it waits until no other process writes.
-async fn begin(
+pub(super) async fn begin(
     database: &DatabaseConnection,
     limit: Duration,
 ) -> Result<DatabaseTransaction, MigrationError> {
@@ -442,7 +420,8 @@ async fn adopt<M: MigratorTrait>(
     Ok(transaction.commit().await?)
 }
 
-async fn uninstall(database: &DatabaseConnection) -> Result<(), MigrationError> {
+/// Removes the tables of migrations.
+pub(super) async fn uninstall(database: &impl ConnectionTrait) -> Result<(), DbErr> {
     for table in [RECORDS_TABLE, MIGRATIONS_TABLE] {
         database
             .execute(Table::drop().table(table).if_exists())

@@ -87,7 +87,7 @@ pub async fn read(connection: &impl ConnectionTrait) -> Result<Catalog, DbErr> {
 }
 
 /// What migrations make on trial beside a database, as it would be in the database's own schema.
-async fn made<M: MigratorTrait>(
+pub(super) async fn made<M: MigratorTrait>(
     database: &DatabaseConnection,
     names: &[String],
 ) -> Result<Catalog, MigrationError> {
