@@ -27,6 +27,7 @@ mod operator;
 mod organizations;
 mod paging;
 mod random_walk;
+mod reconcile;
 mod restriction;
 mod rights;
 mod schema;
