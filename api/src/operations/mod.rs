@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod doctor;
+pub mod keys;
 pub mod migration;
 mod progress;
 pub mod schema;

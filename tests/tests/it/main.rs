@@ -18,6 +18,7 @@ mod folding;
 mod idempotency;
 mod immutability;
 mod input;
+mod keys;
 mod logs;
 mod memberships;
 mod merge_patch;
