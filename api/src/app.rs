@@ -30,7 +30,9 @@ const CLEANING: Duration = Duration::from_secs(600);
 /// # Errors
 /// Where the OpenAPI document has no JSON form.
 pub fn state(database: Database, settings: &ServeSettings) -> io::Result<State> {
+    let openapi = openapi()?;
     Ok(State {
+        metrics: Metrics::new(database.activity(), &openapi),
         database,
         limits: Limits {
             body_size: settings.body_limit,
@@ -40,16 +42,14 @@ pub fn state(database: Database, settings: &ServeSettings) -> io::Result<State> 
         hasher: Hasher::new(settings.password_hashers),
         running: Running::default(),
         usage: Usage::default(),
-        metrics: Metrics::default(),
-        document: Arc::new(document()?),
+        document: Arc::new(document(&openapi)?),
     })
 }
 
-fn document() -> io::Result<Document> {
-    let document = openapi()?;
+fn document(openapi: &serde_json::Value) -> io::Result<Document> {
     Ok(Document {
-        json: serde_json::to_string_pretty(&document)?,
-        methods: openapi::methods(&document),
+        json: serde_json::to_string_pretty(openapi)?,
+        methods: openapi::methods(openapi),
     })
 }
 

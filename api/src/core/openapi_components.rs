@@ -6,10 +6,9 @@ use super::conditional::ENTITY_TAGS;
 use super::openapi_examples::{ID, REQUEST_ID};
 use super::problem::Kind;
 
-const METRICS: &str = "# HELP rollbook_http_requests Requests that were answered.
-# TYPE rollbook_http_requests counter
+const METRICS: &str = "# HELP rollbook_http_requests_total Requests that were answered.
+# TYPE rollbook_http_requests_total counter
 rollbook_http_requests_total{method=\"GET\",route=\"/v1/organizations/{id}\",status=\"200\"} 42
-# EOF
 ";
 
 /// A reference to a shared part.

@@ -1,5 +1,6 @@
 //! Passwords: hashed with argon2id, off the threads that serve requests, a few at a time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Hasher {
     turns: Arc<Semaphore>,
+    at_once: usize,
+    waiting: Arc<AtomicUsize>,
     memories: Arc<Memories>,
 }
 
@@ -33,10 +36,23 @@ struct Memories(Mutex<Vec<Vec<Block>>>);
 impl Hasher {
     /// A hasher that does `at_once` passwords at a time.
     pub fn new(at_once: usize) -> Self {
+        let at_once = at_once.max(1);
         Self {
-            turns: Arc::new(Semaphore::new(at_once.max(1))),
+            turns: Arc::new(Semaphore::new(at_once)),
+            at_once,
+            waiting: Arc::default(),
             memories: Arc::default(),
         }
+    }
+
+    /// How many passwords are being hashed or checked just now.
+    pub fn running(&self) -> usize {
+        self.at_once.saturating_sub(self.turns.available_permits())
+    }
+
+    /// How many wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The PHC string of a password, salt included.
@@ -105,6 +121,7 @@ impl Hasher {
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let _waits = Waits::among(&self.waiting);
         match tokio::time::timeout(LONGEST_WAIT, self.turns.clone().acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(_)) | Err(_) => {
@@ -114,6 +131,22 @@ impl Hasher {
                 ))
             }
         }
+    }
+}
+
+/// One that waits is counted, until it has its turn or is given up.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn among(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,8 @@
 
 mod reconciliation;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use entity::events;
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, LockType};
@@ -44,6 +46,8 @@ pub struct UnitOfWork<'a> {
     transaction: Transaction<'a>,
     origin: &'a Origin,
     contended: bool,
+    /// How many events it has written, by type.
+    written: HashMap<String, u64>,
 }
 
 impl UnitOfWork<'_> {
@@ -64,16 +68,21 @@ impl UnitOfWork<'_> {
                 transaction: database.begin().await?,
                 origin,
                 contended: false,
+                written: HashMap::new(),
             };
             let result = work(&mut unit).await;
             let UnitOfWork {
                 transaction,
                 contended,
+                written,
                 ..
             } = unit;
             match result {
                 Ok(value) => match transaction.commit().await {
-                    Ok(()) => return Ok(value),
+                    Ok(()) => {
+                        database.activity().count_events(written);
+                        return Ok(value);
+                    }
                     Err(error) if attempt < ATTEMPTS && classify(&error) == Fault::Contention => {}
                     Err(error) => return Err(error.into()),
                 },
@@ -85,6 +94,7 @@ impl UnitOfWork<'_> {
                 }
             }
             tracing::debug!(attempt, "another transaction was in the way; trying again");
+            database.activity().retries.inc();
             attempt += 1;
         }
     }
@@ -211,6 +221,7 @@ impl UnitOfWork<'_> {
             let mut after = before.clone();
             edit(&mut after);
             self.stamp_change::<R>(&mut after, moment);
+            self.count(R::event_type(verb));
             events.push(event::event_of::<R>(
                 self.origin,
                 verb,
@@ -301,10 +312,15 @@ impl UnitOfWork<'_> {
         moment: DateTime<Utc>,
     ) -> Result<(), Problem> {
         let event = event::event_of::<R>(self.origin, verb, transition, moment)?;
+        self.count(R::event_type(verb));
         let insert = events::Entity::insert(event)
             .exec_without_returning(&self.transaction)
             .await;
         insert.map(|_| ()).map_err(|error| self.unrecorded(error))
+    }
+
+    fn count(&mut self, event_type: String) {
+        *self.written.entry(event_type).or_default() += 1;
     }
 
     /// An event that is there already means that another writer of the aggregate was faster.

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
@@ -50,6 +50,8 @@ impl Use {
 struct Gathered {
     last: Use,
     count: i32,
+    /// When the first of these uses was noted.
+    since: Instant,
 }
 
 /// What was gathered and not yet written, by key.
@@ -70,7 +72,15 @@ impl Usage {
             .or_insert(Gathered {
                 last: this,
                 count: 1,
+                since: Instant::now(),
             });
+    }
+
+    /// For how long the oldest use has waited to be written; zero where none waits.
+    pub fn lag(&self) -> Duration {
+        let gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = gathered.values().map(|key| key.since.elapsed());
+        waits.max().unwrap_or_default()
     }
 
     /// Writes what was gathered. What cannot be written is kept for the next time, and logged.
@@ -95,10 +105,13 @@ impl Usage {
     fn put_back(&self, gathered: HashMap<Uuid, Gathered>) {
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, older) in gathered {
-            let count = older.count;
+            let (count, since) = (older.count, older.since);
             current
                 .entry(id)
-                .and_modify(|newer| newer.count = newer.count.saturating_add(count))
+                .and_modify(|newer| {
+                    newer.count = newer.count.saturating_add(count);
+                    newer.since = since;
+                })
                 .or_insert(older);
         }
     }

@@ -1,7 +1,9 @@
 //! The database as the rest of the program sees it: a reader that cannot write, and transactions that only the unit of
 //! work and the upkeep of bookkeeping open.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -9,7 +11,7 @@ use sea_orm::{
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::{PoolUsage, Pools};
+use super::{Activity, PoolUsage, Pools};
 
 /// One thing that is about to be asked of the database.
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +35,17 @@ pub trait Probe: Send + Sync {
 pub struct Database {
     pools: Pools,
     probe: Option<Arc<dyn Probe>>,
+    activity: Activity,
 }
 
 impl Database {
     /// The database behind these pools.
     pub fn new(pools: Pools) -> Self {
-        Self { pools, probe: None }
+        Self {
+            pools,
+            probe: None,
+            activity: Activity::default(),
+        }
     }
 
     /// The same database with each step shown to `probe` first.
@@ -53,6 +60,11 @@ impl Database {
         self.pools.writer = self.pools.background.clone();
         self.probe = None;
         self
+    }
+
+    /// What is counted of the work with it.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// How each pool of connections stands.
@@ -70,6 +82,7 @@ impl Database {
         Reader {
             connection: &self.pools.reader,
             probe: self.probe.as_deref(),
+            activity: &self.activity,
         }
     }
 
@@ -87,7 +100,11 @@ impl Database {
             ..TransactionOptions::default()
         };
         let transaction = self.pools.writer.begin_with_options(options).await?;
-        Ok(Transaction { transaction, probe })
+        Ok(Transaction {
+            transaction,
+            probe,
+            activity: &self.activity,
+        })
     }
 }
 
@@ -95,11 +112,23 @@ fn check(probe: Option<&dyn Probe>, step: Step<'_>) -> Result<(), DbErr> {
     probe.map_or(Ok(()), |probe| probe.before(step))
 }
 
+/// Runs a statement and counts it where it is slow.
+async fn timed<T>(
+    activity: &Activity,
+    statement: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
+    let start = Instant::now();
+    let result = statement.await;
+    activity.count_statement(start.elapsed());
+    result
+}
+
 /// A connection for reading. It refuses to execute anything that is not a query.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     connection: &'a DatabaseConnection,
     probe: Option<&'a dyn Probe>,
+    activity: &'a Activity,
 }
 
 fn refused() -> DbErr {
@@ -124,12 +153,12 @@ impl ConnectionTrait for Reader<'_> {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
-        self.connection.query_one_raw(statement).await
+        timed(self.activity, self.connection.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
-        self.connection.query_all_raw(statement).await
+        timed(self.activity, self.connection.query_all_raw(statement)).await
     }
 
     /// Without `RETURNING` an insert or an update has to be executed, and that is refused.
@@ -142,6 +171,7 @@ impl ConnectionTrait for Reader<'_> {
 pub(crate) struct Transaction<'a> {
     transaction: DatabaseTransaction,
     probe: Option<&'a dyn Probe>,
+    activity: &'a Activity,
 }
 
 impl Transaction<'_> {
@@ -174,7 +204,8 @@ impl ConnectionTrait for Transaction<'_> {
             clippy::disallowed_methods,
             reason = "passes on what the core executes"
         )]
-        self.transaction.execute_raw(statement).await
+        let execution = self.transaction.execute_raw(statement);
+        timed(self.activity, execution).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -183,16 +214,17 @@ impl ConnectionTrait for Transaction<'_> {
             clippy::disallowed_methods,
             reason = "passes on what the core executes"
         )]
-        self.transaction.execute_unprepared(sql).await
+        let execution = self.transaction.execute_unprepared(sql);
+        timed(self.activity, execution).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
-        self.transaction.query_one_raw(statement).await
+        timed(self.activity, self.transaction.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
-        self.transaction.query_all_raw(statement).await
+        timed(self.activity, self.transaction.query_all_raw(statement)).await
     }
 }

@@ -1,5 +1,6 @@
 //! The database: where it is, how it is opened, whether its schema is the one this build knows, and what its errors mean.
 
+mod activity;
 mod connect;
 mod connection;
 mod fault;
@@ -7,6 +8,7 @@ mod migration_connection;
 mod schema_version;
 mod url;
 
+pub use activity::Activity;
 pub use connect::{ConnectError, PoolUsage, Pools, close, connect, connect_for_examination};
 pub(crate) use connection::Transaction;
 pub use connection::{Database, Probe, Reader, Step};

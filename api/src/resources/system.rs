@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::core::metrics::{Format, Standing};
 use crate::core::problem::{Kind, Problem};
 use crate::core::state::State;
 use crate::database::{self, SchemaState};
@@ -30,8 +31,14 @@ async fn healthz() -> HttpResponse {
 #[utoipa::path(tag = "system", responses((status = 200, body = Health)))]
 #[get("/readyz")]
 async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let detail = match database::check(&state.database.reader()).await {
-        Ok(SchemaState::Current) => return Ok(HttpResponse::Ok().json(Health { status: "ok" })),
+    readiness(&state).await.map_err(Problem::unavailable)?;
+    Ok(HttpResponse::Ok().json(Health { status: "ok" }))
+}
+
+/// Nothing, or what keeps the server from doing its work.
+async fn readiness(state: &State) -> Result<(), String> {
+    Err(match database::check(&state.database.reader()).await {
+        Ok(SchemaState::Current) => return Ok(()),
         Ok(SchemaState::Behind { pending }) => {
             format!(
                 "schema: behind; run `rollbook migrate up` for {}.",
@@ -48,17 +55,26 @@ async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
             tracing::error!(%error, "the database cannot serve");
             "database: it cannot be reached, or all connections to it are in use.".to_owned()
         }
-    };
-    Err(Problem::unavailable(detail))
+    })
 }
 
-/// What the server counts, as Prometheus reads it.
-#[utoipa::path(tag = "system", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+/// What the server counts, as Prometheus reads it. OpenMetrics where `Accept` names `application/openmetrics-text`.
+#[utoipa::path(tag = "system", responses((status = 200, body = String, content_type = "text/plain")))]
 #[get("/metrics")]
-async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    let text = state.metrics.text(&state.database.pool_usage())?;
+async fn metrics(request: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    let accept = request.headers().get(header::ACCEPT);
+    let format = Format::wanted(accept.and_then(|accept| accept.to_str().ok()));
+    let standing = Standing {
+        is_ready: readiness(&state).await.is_ok(),
+        pools: state.database.pool_usage(),
+        hashing: state.hasher.running(),
+        waiting_to_be_hashed: state.hasher.waiting(),
+        usage_lag: state.usage.lag(),
+    };
+    let text = state.metrics.text(&standing, format)?;
     Ok(HttpResponse::Ok()
-        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .content_type(format.media_type())
+        .insert_header((header::VARY, "Accept"))
         .body(text))
 }
 

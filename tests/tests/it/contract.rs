@@ -1,6 +1,6 @@
 //! What the REST contract promises of every operation alike.
 
 mod credentials;
-mod document;
+pub mod document;
 mod errors;
 mod events;

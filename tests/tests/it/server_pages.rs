@@ -65,12 +65,14 @@ async fn metrics_count_by_route_and_carry_neither_ids_nor_secrets(
     user.send(method, &path, None, &[]).await.expect(405);
     let answer = app.anonymous().get("/metrics").await;
     let text = answer.expect(200).text.clone();
-    let media_type = answer.header("content-type").unwrap();
-    assert!(
-        media_type.starts_with("application/openmetrics-text")
-            || media_type.starts_with("text/plain")
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
     );
-    assert!(text.ends_with("# EOF\n"), "{text}");
+    assert!(
+        !text.contains("# EOF") && !text.contains("# UNIT"),
+        "{text}"
+    );
     let counted = r#"rollbook_http_requests_total{method="GET",route="/v1/organizations/{id}",status="200"} 3"#;
     assert!(text.contains(counted), "{text}");
     let secrets = [
@@ -85,6 +87,109 @@ async fn metrics_count_by_route_and_carry_neither_ids_nor_secrets(
     for hidden in secrets.into_iter().chain(ids.iter().map(String::as_str)) {
         assert!(!text.contains(hidden), "{hidden} in {text}");
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn metrics_come_in_the_form_that_is_asked_for(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    // What Prometheus 2 sends.
+    let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    let headers = [("Accept", accept)];
+    let answer = app
+        .anonymous()
+        .send(Method::GET, "/metrics", None, &headers)
+        .await;
+    let media_type = answer.expect(200).header("content-type").unwrap();
+    assert!(
+        media_type.starts_with("application/openmetrics-text"),
+        "{media_type}"
+    );
+    assert!(answer.text.ends_with("# EOF\n"), "{}", answer.text);
+    assert!(
+        answer
+            .text
+            .contains("# TYPE rollbook_http_requests counter\n")
+    );
+    assert_eq!(answer.header("vary"), Some("Accept"));
+    for accept in ["text/plain", "*/*", "application/json"] {
+        let headers = [("Accept", accept)];
+        let answer = app
+            .anonymous()
+            .send(Method::GET, "/metrics", None, &headers)
+            .await;
+        let text = &answer.expect(200).text;
+        let described = "# TYPE rollbook_http_requests_total counter\n";
+        assert!(text.contains(described), "{accept}: {text}");
+    }
+}
+
+/// `increase()` does not see the first of a series that was not there before.
+#[rstest]
+#[tokio::test]
+async fn every_answer_that_the_document_knows_is_counted_from_zero(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let text = app
+        .anonymous()
+        .get("/metrics")
+        .await
+        .expect(200)
+        .text
+        .clone();
+    for (method, path, operation) in crate::contract::document::operations(&document()) {
+        for status in operation["responses"].as_object().unwrap().keys() {
+            let labels = format!(r#"method="{method}",route="{path}",status="{status}""#);
+            let series = format!("rollbook_http_requests_total{{{labels}}} 0\n");
+            assert!(text.contains(&series), "{series} is not in {text}");
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn metrics_tell_whether_it_is_ready_and_what_it_wrote(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let shows = async |line: &str| {
+        let answer = app.anonymous().get("/metrics").await;
+        let text = &answer.expect(200).text;
+        assert!(text.contains(&format!("\n{line}")), "{line}: {text}");
+    };
+    shows("rollbook_ready 1\n").await;
+    shows("rollbook_build_info{version=").await;
+    shows("rollbook_transaction_retries_total 0\n").await;
+    shows("rollbook_slow_statements_total 0\n").await;
+    shows("rollbook_passwords{state=\"waiting\"} 0\n").await;
+    shows("rollbook_api_key_usage_lag_seconds ").await;
+    let user = app.user(json!({})).await;
+    app.organization(&user).await;
+    let counted = |kind: &str, count: u64| {
+        format!("rollbook_events_written_total{{event_type=\"{kind}\"}} {count}\n")
+    };
+    // The first of each was made by the command line, which is no server.
+    shows(&counted("ORGANIZATION.CREATED", 1)).await;
+    shows(&counted("MEMBERSHIP.CREATED", 1)).await;
+    // What is refused writes no event.
+    let taken = json!({"name": "x", "slug": "a"});
+    user.post("/v1/organizations", taken.clone())
+        .await
+        .expect(201);
+    user.post("/v1/organizations", taken).await.expect(409);
+    shows(&counted("ORGANIZATION.CREATED", 2)).await;
+
+    let connection = app.database.connect().await;
+    let ahead = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m2099', 0)";
+    tests::database::execute(&connection, ahead).await.unwrap();
+    shows("rollbook_ready 0\n").await;
+}
+
+fn document() -> serde_json::Value {
+    api::app::openapi().expect("the document")
 }
 
 #[rstest]
