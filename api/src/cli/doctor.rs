@@ -2,21 +2,25 @@
 
 use std::io;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use sea_orm::{DatabaseConnection, DbErr};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing_subscriber::util::TryInitError;
+use uuid::Uuid;
 
 use super::{
     config::{DatabaseSettings, LogSettings},
     output::{OutputFormat, print, print_json},
 };
 use crate::{
-    core::log,
-    database::{ConnectError, SchemaError, close, connect_for_examination, require_current},
+    core::{input::Field, log, text::Line255},
+    database::{
+        ConnectError, Database, Pools, SchemaError, close, connect, connect_for_examination,
+        require_current,
+    },
     operations::{
         Progress, Severity,
-        doctor::{self, CheckResult, Options, Report},
+        doctor::{self, CheckResult, Options, ReconcileError, Reconciled, Report},
     },
 };
 
@@ -27,6 +31,9 @@ use crate::{
                         nothing is wrong (there may be warnings), 1 something is, 2 bad usage or settings."
 )]
 pub(super) struct DoctorCommand {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+
     /// Run these checks alone: names, separated by commas
     #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = check_name)]
     only: Vec<String>,
@@ -45,13 +52,46 @@ pub(super) struct DoctorCommand {
     table_size_limit: u64,
 
     /// Form of the answer: for people, or one line of JSON
-    #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        value_enum,
+        global = true
+    )]
     format: OutputFormat,
 
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
     log: LogSettings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Reconcile(ReconcileArguments),
+}
+
+/// Record a row as it is, where it is not what its events say: one more event says what it should have been and why
+#[derive(Args, Debug)]
+#[command(
+    after_help = "It takes nothing back and changes no event; of the row it sets the version. Of a row that is gone it \
+                        records the end, of one without events the beginning; where events contradict each other, that \
+                        somebody saw it. Servers go on meanwhile. Exit status: 0 recorded, 1 nothing to reconcile or \
+                        failed, 2 bad usage or settings."
+)]
+struct ReconcileArguments {
+    /// The id that audit-completeness tells
+    #[arg(value_name = "ID")]
+    id: Uuid,
+
+    /// Why it is taken as it is, for whoever reads the trail: one line
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: Line255,
+}
+
+fn reason(text: &str) -> Result<Line255, String> {
+    Line255::present(&Value::from(text)).map_err(|fault| fault.detail)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +116,8 @@ pub(super) enum DoctorError {
     Schema(#[from] SchemaError),
     #[error("the database failed")]
     Database(#[from] DbErr),
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
     #[error("something is wrong: {0} of the checks found it")]
     Found(usize),
     #[error("standard output cannot be written")]
@@ -87,6 +129,9 @@ impl DoctorError {
         match self {
             Self::Connect(error) => Some(error.hint()),
             Self::Schema(error) => error.hint(),
+            Self::Reconcile(ReconcileError::Unknown(_)) => {
+                Some("`rollbook doctor --only audit-completeness` names the ids".to_owned())
+            }
             _ => None,
         }
     }
@@ -94,10 +139,13 @@ impl DoctorError {
 
 impl DoctorCommand {
     pub(super) async fn run(self) -> Result<(), DoctorError> {
-        if self.list {
+        if self.list && self.verb.is_none() {
             return self.show_list();
         }
         log::start(&self.log.filter, self.log.format)?;
+        if let Some(Verb::Reconcile(arguments)) = &self.verb {
+            return self.reconcile(arguments).await;
+        }
         let database = connect_for_examination(&self.database).await?;
         let outcome = self.examine(&database).await;
         close(database).await;
@@ -110,6 +158,31 @@ impl DoctorCommand {
             true => Ok(()),
             false => Err(DoctorError::Found(report.summary.errors)),
         }
+    }
+
+    async fn reconcile(&self, arguments: &ReconcileArguments) -> Result<(), DoctorError> {
+        let pools = connect(&self.database).await?;
+        let outcome = self.record(arguments, &pools).await;
+        if let Err(error) = pools.close().await {
+            tracing::warn!(%error, "the database was not closed cleanly");
+        }
+        let reconciled = outcome?;
+        match self.format {
+            OutputFormat::Json => print_json(&reconciled)?,
+            OutputFormat::Text => print(&recorded(&reconciled))?,
+        }
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        arguments: &ReconcileArguments,
+        pools: &Pools,
+    ) -> Result<Reconciled, DoctorError> {
+        require_current(&pools.reader).await?;
+        let database = Database::new(pools.clone());
+        let reason = arguments.reason.clone();
+        Ok(doctor::reconcile(&database, arguments.id, reason).await?)
     }
 
     async fn examine(&self, database: &DatabaseConnection) -> Result<Report, DoctorError> {
@@ -144,6 +217,36 @@ impl DoctorCommand {
         }
         Ok(())
     }
+}
+
+/// What was recorded, in a line: of a change the columns, of a contradiction what it was.
+fn recorded(reconciled: &Reconciled) -> String {
+    let Reconciled {
+        aggregate_type,
+        aggregate_id,
+        aggregate_version,
+        event_type,
+        data,
+        acknowledged,
+        ..
+    } = reconciled;
+    let mut told: Vec<String> = match (data["old"].as_object(), data["new"].as_object()) {
+        (Some(_), Some(new)) => new
+            .keys()
+            .filter(|name| *name != "version")
+            .cloned()
+            .collect(),
+        (None, _) => vec!["it had no event".to_owned()],
+        (_, None) => vec!["its row is gone".to_owned()],
+    };
+    told.extend_from_slice(acknowledged);
+    if told.is_empty() {
+        told.push("version".to_owned());
+    }
+    let told = told.join("; ");
+    format!(
+        "{aggregate_type} {aggregate_id}: recorded as version {aggregate_version} by {event_type}: {told}"
+    )
 }
 
 fn as_text(report: &Report) -> String {

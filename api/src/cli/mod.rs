@@ -14,6 +14,7 @@ pub mod bootstrap;
 pub mod config;
 mod doctor;
 mod environment_file;
+mod keys;
 mod migrate;
 mod openapi;
 pub mod output;
@@ -27,6 +28,7 @@ use backup::{BackupCommand, BackupCommandError, RestoreCommand};
 use bootstrap::{BootstrapCommand, BootstrapError};
 use doctor::{DoctorCommand, DoctorError};
 use environment_file::EnvironmentFileError;
+use keys::{KeysCommand, KeysCommandError};
 use migrate::{MigrateCommand, MigrateError};
 use output::print;
 use schema::{SchemaCommand, SchemaCommandError};
@@ -59,6 +61,7 @@ enum Command {
     Serve(ServeCommand),
     Migrate(MigrateCommand),
     Bootstrap(BootstrapCommand),
+    Keys(KeysCommand),
     Schema(SchemaCommand),
     Doctor(DoctorCommand),
     Backup(BackupCommand),
@@ -83,6 +86,8 @@ enum CommandError {
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
     #[error(transparent)]
+    Keys(#[from] KeysCommandError),
+    #[error(transparent)]
     Schema(#[from] SchemaCommandError),
     #[error(transparent)]
     Doctor(#[from] DoctorError),
@@ -104,6 +109,7 @@ impl CommandError {
             Self::Serve(error) => error.hint(),
             Self::Migrate(error) => error.hint(),
             Self::Bootstrap(error) => error.hint(),
+            Self::Keys(error) => error.hint(),
             Self::Schema(error) => error.hint(),
             Self::Doctor(error) => error.hint(),
             Self::Backup(error) => error.hint(),
@@ -151,6 +157,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Serve(command) => runtime()?.block_on(command.run())?,
         Command::Migrate(command) => runtime()?.block_on(command.run())?,
         Command::Bootstrap(command) => runtime()?.block_on(command.run())?,
+        Command::Keys(command) => runtime()?.block_on(command.run())?,
         Command::Schema(command) => runtime()?.block_on(command.run())?,
         Command::Doctor(command) => runtime()?.block_on(command.run())?,
         Command::Backup(command) => runtime()?.block_on(command.run())?,

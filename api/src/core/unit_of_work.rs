@@ -12,6 +12,8 @@
     reason = "this module is where audited rows are written, each with its event"
 )]
 
+mod reconciliation;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -30,6 +32,8 @@ use super::resource::{self, Resource};
 use super::verb::Verb;
 use crate::database::{Database, Transaction};
 use crate::database::{Fault, classify};
+
+pub use reconciliation::{RECONCILE, Record};
 
 /// How often a transaction that others were in the way of is tried before the caller is told.
 const ATTEMPTS: u32 = 5;

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod doctor;
+pub mod keys;
 pub mod migration;
 mod progress;
 pub mod schema;
@@ -13,9 +14,11 @@ pub use progress::Progress;
 use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::core::credential::hexadecimal;
+use crate::core::event::Origin;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +30,35 @@ pub enum Severity {
     Warning,
     /// Nothing is wrong.
     Info,
+}
+
+/// Who acts where an operator runs a command: no user, but the system, by the name of the account that runs it.
+pub fn system_origin(command: &str) -> Origin {
+    let text = |name: &str, value: String| (name.to_owned(), Value::from(value));
+    Origin {
+        source: "cli",
+        metadata: Map::from_iter([
+            text("command", command.to_owned()),
+            text("actor", format!("system:{}", account())),
+        ]),
+        ..Origin::default()
+    }
+}
+
+/// The account of the operating system; its number where it has no name, as in many containers.
+#[cfg(unix)]
+fn account() -> String {
+    use nix::unistd::{Uid, User};
+    let id = Uid::effective();
+    match User::from_uid(id) {
+        Ok(Some(user)) => user.name,
+        _ => id.to_string(),
+    }
+}
+
+#[cfg(not(unix))]
+fn account() -> String {
+    std::env::var("USERNAME").unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// SHA-256 over texts and counts, each of which is told from the next.

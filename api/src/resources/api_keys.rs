@@ -95,6 +95,21 @@ pub struct CreatedApiKey {
     api_key: ApiKey,
 }
 
+impl CreatedApiKey {
+    /// The key's text beside its row.
+    pub fn new(key: String, row: Model) -> Self {
+        Self {
+            key,
+            api_key: ApiKey::from(row),
+        }
+    }
+
+    /// The key without its text.
+    pub fn api_key(&self) -> &ApiKey {
+        &self.api_key
+    }
+}
+
 impl crate::core::resource::View for CreatedApiKey {
     const COLLECTION: &'static str = ApiKey::COLLECTION;
 
@@ -263,7 +278,7 @@ pub fn row(key: &NewKey, user_id: Uuid, name: String, scopes: &[Scope]) -> Model
 }
 
 /// The key gives no access any more, for good.
-fn revoke(row: &mut Model) {
+pub fn revoke(row: &mut Model) {
     row.status = ApiKeyStatus::Revoked;
 }
 
@@ -391,10 +406,7 @@ async fn create_api_key(caller: Caller, body: Body<NewApiKey>) -> Result<HttpRes
             }
             require_living_user(work, user_id).await?;
             let api_key = work.create::<Entity>(Verb::Created, row.clone()).await?;
-            Answer::created(&CreatedApiKey {
-                key: key.text.clone(),
-                api_key: ApiKey::from(api_key),
-            })
+            Answer::created(&CreatedApiKey::new(key.text.clone(), api_key))
         })
         .await
 }

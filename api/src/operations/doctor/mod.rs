@@ -3,6 +3,8 @@
 //! All checks of a run see one consistent snapshot and change nothing. What they read comes in batches, so that the size
 //! of the trail costs time and no memory. To add a check: a type in one of the files here, and its line in [`checks`].
 
+mod fold;
+mod reconcile;
 mod relations;
 mod rules;
 mod schema;
@@ -19,6 +21,7 @@ use serde::Serialize;
 use super::Severity;
 use crate::operations::Progress;
 
+pub use reconcile::{ReconcileError, Reconciled, reconcile};
 pub use relations::{UNIQUE_SETS, references};
 pub use rules::RULES;
 

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use entity::{api_keys, events, memberships, organizations, users};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::fold::{Fold, Told};
 use super::{Check, Conclusion, Examination, Findings, Severity};
 use crate::core::resource::{self, Resource};
 use crate::core::verb::Verb;
@@ -119,8 +119,9 @@ impl Check for AuditCompleteness {
     }
 
     fn mend(&self) -> &'static str {
-        "somebody changed the row or the trail with the triggers off: compare with a backup, put the row right by the API, \
-         and find out who it was"
+        "somebody changed the row or the trail with the triggers off: compare with a backup, and find out who it was; then \
+         `rollbook doctor reconcile ID --reason TEXT` records what is, with what it should have been, and the API puts \
+         the row right"
     }
 
     async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
@@ -147,92 +148,6 @@ impl Check for AuditCompleteness {
                 "differences of rows and events",
             ],
         ))
-    }
-}
-
-/// What the fold needs of an event.
-#[derive(FromQueryResult)]
-struct Told {
-    aggregate_id: Uuid,
-    aggregate_version: i64,
-    data: Value,
-}
-
-/// What the events of one row say so far.
-#[derive(Default)]
-struct Fold {
-    version: i64,
-    /// The columns of which it is known what they are. A tombstone's are not: its event keeps what was lost.
-    known: Map<String, Value>,
-}
-
-impl Fold {
-    /// Takes the next event in; what does not fit to those before it.
-    fn take(&mut self, event: Told) -> Vec<String> {
-        let mut faults = Vec::new();
-        self.version = event.aggregate_version;
-        let (mut old, mut new) = (Map::new(), None);
-        if let Value::Object(mut data) = event.data {
-            if let Some(Value::Object(fields)) = data.remove("old") {
-                old = fields;
-            }
-            if let Some(Value::Object(fields)) = data.remove("new") {
-                new = Some(fields);
-            }
-        }
-        for (name, value) in &old {
-            if let Some(known) = self.known.get(name).filter(|known| !is_same(known, value)) {
-                let version = event.aggregate_version;
-                faults.push(format!(
-                    "{name} was {known} before version {version}, which says {value}"
-                ));
-            }
-        }
-        match new {
-            Some(fields) => self.known.extend(fields),
-            None => self.known.clear(),
-        }
-        faults
-    }
-
-    /// What the row has otherwise.
-    fn differs(&self, version: i64, row: &Map<String, Value>) -> Vec<String> {
-        if self.version != version {
-            return vec![format!(
-                "its version is {version}, and its last event has {}",
-                self.version
-            )];
-        }
-        let differing = self.known.iter().filter(|(name, value)| {
-            // A column that a later migration took away is in the trail for ever.
-            row.get(*name).is_some_and(|found| !is_same(found, value))
-        });
-        differing
-            .map(|(name, _)| format!("{name} is not what its events say"))
-            .collect()
-    }
-}
-
-/// Whether two values are the same; numbers by what they are, not by how they are written.
-fn is_same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => {
-            one == other || one.as_f64() == other.as_f64()
-        }
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len()
-                && one
-                    .iter()
-                    .zip(other)
-                    .all(|(one, other)| is_same(one, other))
-        }
-        (Value::Object(one), Value::Object(other)) => {
-            one.len() == other.len()
-                && one
-                    .iter()
-                    .all(|(name, value)| other.get(name).is_some_and(|found| is_same(value, found)))
-        }
-        _ => one == other,
     }
 }
 
@@ -285,10 +200,7 @@ impl Audit<'_> {
                     self.close::<R>(&mut waiting, current.take());
                 }
                 let (_, fold) = current.get_or_insert_with(|| (id, Fold::default()));
-                for fault in fold.take(event) {
-                    self.findings
-                        .push(|| format!("{} {id}: {fault}", R::AGGREGATE));
-                }
+                fold.take(event);
             }
             if is_last {
                 break;
@@ -303,10 +215,8 @@ impl Audit<'_> {
     }
 
     async fn page(&self, ids: &[Uuid], after: Option<(Uuid, i64)>) -> Result<Vec<Told>, DbErr> {
-        use events::Column::{AggregateId, AggregateVersion, Data};
-        let mut select = events::Entity::find()
-            .select_only()
-            .columns([AggregateId, AggregateVersion, Data])
+        use events::Column::{AggregateId, AggregateVersion};
+        let mut select = Told::columns(events::Entity::find())
             .order_by_asc(AggregateId)
             .order_by_asc(AggregateVersion)
             .limit(EVENTS);
@@ -327,14 +237,18 @@ impl Audit<'_> {
         waiting: &mut BTreeMap<Uuid, &R::Model>,
         folded: Option<(Uuid, Fold)>,
     ) {
-        let Some((id, fold)) = folded else { return };
+        let Some((id, mut fold)) = folded else {
+            return;
+        };
         let Some(row) = waiting.remove(&id) else {
             return;
         };
-        let faults = match resource::snapshot::<R>(row) {
+        let mut faults = std::mem::take(&mut fold.contradictions);
+        let found = match resource::snapshot::<R>(row) {
             Ok(shown) => fold.differs(R::version(row), &shown),
             Err(problem) => vec![problem.detail().to_owned()],
         };
+        faults.extend(found);
         for fault in faults {
             self.findings
                 .push(|| format!("{} {id}: {fault}", R::AGGREGATE));
