@@ -29,7 +29,9 @@ async fn get(app: &TestApp, headers: &[(&str, &str)]) -> Answer {
 
 #[rstest]
 #[tokio::test]
-async fn a_credential_is_good_as_it_is_or_not_at_all(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
+async fn a_credential_is_good_as_it_is_or_not_at_all(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
     let app = TestApp::start(backend).await;
     let key = app.system_admin.key();
     let bearer = format!("Bearer {key}");
