@@ -5,9 +5,12 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
-use actix_web::{App as ActixApp, HttpServer, web};
+use actix_web::{App as ActixApp, web};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::{AppExt, scope};
@@ -18,12 +21,17 @@ use crate::core::metrics::Metrics;
 use crate::core::password::Hasher;
 use crate::core::state::{Document, Limits, State};
 use crate::core::usage::{self, Usage};
-use crate::core::{authentication, openapi, request};
+use crate::core::{authentication, openapi, request, unparsed};
 use crate::database::{Database, Pools};
 use crate::resources;
 
 /// How often kept answers that have expired are removed.
 const CLEANING: Duration = Duration::from_secs(600);
+
+/// How long the head of a request may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that is closed may take to close.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What all requests to a server with this database and these settings share.
 ///
@@ -82,22 +90,7 @@ impl App {
         state: State,
         settings: &ServeSettings,
     ) -> io::Result<Self> {
-        let shared = web::Data::new(state.clone());
-        let server = HttpServer::new(move || {
-            let (app, _) = ActixApp::new()
-                .wrap(from_fn(request::surround))
-                .app_data(shared.clone())
-                .into_utoipa_app()
-                .configure(routes)
-                .split_for_parts();
-            app.default_service(web::to(resources::system::unmatched))
-        });
-        let server = server
-            .workers(settings.workers)
-            .shutdown_timeout(settings.shutdown_timeout.as_secs_f64().ceil() as u64)
-            .disable_signals()
-            .listen(listener)?
-            .run();
+        let server = serve(listener, web::Data::new(state.clone()), settings)?;
         let state = State {
             database: state.database.clone().in_background(),
             ..state
@@ -151,6 +144,50 @@ async fn upkeep(state: State, mut stop: oneshot::Receiver<()>) {
             },
         }
     }
+}
+
+/// The HTTP server. Built of the parts that `HttpServer` is built of: that one lets nothing between itself and its
+/// connections, and so its refusals of what is no request stay without a body.
+fn serve(
+    listener: TcpListener,
+    shared: web::Data<State>,
+    settings: &ServeSettings,
+) -> io::Result<Server> {
+    let address = listener.local_addr()?;
+    let builder = Server::build()
+        .workers(settings.workers)
+        .shutdown_timeout(settings.shutdown_timeout.as_secs_f64().ceil() as u64)
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let service = move || {
+        let (app, _) = ActixApp::new()
+            .wrap(from_fn(request::surround))
+            .app_data(shared.clone())
+            .into_utoipa_app()
+            .configure(routes)
+            .split_for_parts();
+        let app = app
+            .default_service(web::to(resources::system::unmatched))
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .h1_allow_half_closed(true)
+            .local_addr(address)
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(|stream: TcpStream| async move {
+            let peer = stream.peer_addr().ok();
+            Ok((unparsed::Connection::new(stream), Protocol::Http1, peer))
+        })
+        .and_then(http)
+    };
+    Ok(builder.listen("http", listener, service)?.run())
 }
 
 /// Every route, once: the server and the document are made of it.

@@ -227,7 +227,7 @@ impl TestApp {
         if let Some(upkeep) = self.server.upkeep.take() {
             upkeep.finish().await;
         }
-        self.pools.close().await.expect("closed pools");
+        self.pools.close().await;
     }
 }
 

@@ -142,11 +142,9 @@ impl BootstrapCommand {
         log::start(&self.log.filter, self.log.format)?;
         let password = self.arguments.password()?;
         let pools = connect(&self.database).await?;
-        require_current(&pools.reader).await?;
+        require_current(&Database::new(pools.clone()).reader()).await?;
         let made = run(&self.arguments, password, &pools).await;
-        if let Err(error) = pools.close().await {
-            tracing::warn!(%error, "the database was not closed cleanly");
-        }
+        pools.close().await;
         made?
             .answer(self.arguments.format)
             .map_err(io::Error::from)

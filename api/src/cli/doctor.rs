@@ -163,9 +163,7 @@ impl DoctorCommand {
     async fn reconcile(&self, arguments: &ReconcileArguments) -> Result<(), DoctorError> {
         let pools = connect(&self.database).await?;
         let outcome = self.record(arguments, &pools).await;
-        if let Err(error) = pools.close().await {
-            tracing::warn!(%error, "the database was not closed cleanly");
-        }
+        pools.close().await;
         let reconciled = outcome?;
         match self.format {
             OutputFormat::Json => print_json(&reconciled)?,
@@ -179,7 +177,7 @@ impl DoctorCommand {
         arguments: &ReconcileArguments,
         pools: &Pools,
     ) -> Result<Reconciled, DoctorError> {
-        require_current(&pools.reader).await?;
+        require_current(&Database::new(pools.clone()).reader()).await?;
         let database = Database::new(pools.clone());
         let reason = arguments.reason.clone();
         Ok(doctor::reconcile(&database, arguments.id, reason).await?)

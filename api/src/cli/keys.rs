@@ -146,14 +146,12 @@ impl KeysCommand {
         log::start(&self.log.filter, self.log.format)?;
         let pools = connect(&self.database).await?;
         let outcome = self.act(&pools).await;
-        if let Err(error) = pools.close().await {
-            tracing::warn!(%error, "the database was not closed cleanly");
-        }
+        pools.close().await;
         outcome
     }
 
     async fn act(&self, pools: &Pools) -> Result<(), KeysCommandError> {
-        require_current(&pools.reader).await?;
+        require_current(&Database::new(pools.clone()).reader()).await?;
         let database = Database::new(pools.clone());
         match &self.verb {
             Verb::Create(arguments) => {

@@ -93,7 +93,7 @@ impl SeedCommand {
             return Err(SeedCommandError::Production);
         }
         let pools = connect(&self.database).await?;
-        require_current(&pools.reader).await?;
+        require_current(&Database::new(pools.clone()).reader()).await?;
         let amount = Amount {
             organizations: self.organizations,
             users: self.users,
@@ -102,9 +102,7 @@ impl SeedCommand {
         };
         let database = Database::new(pools.clone());
         let outcome = seed(&database, amount, &Progress::default()).await;
-        if let Err(error) = pools.close().await {
-            tracing::warn!(%error, "the database was not closed cleanly");
-        }
+        pools.close().await;
         let made = outcome?;
         match self.format {
             OutputFormat::Json => print_json(&made)?,

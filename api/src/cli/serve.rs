@@ -22,7 +22,10 @@ use super::{
 use crate::{
     app::App,
     core::log,
-    database::{ConnectError, Pools, SchemaError, connect, require_current},
+    database::{
+        self, ConnectError, Database, Pools, SchemaError, connect, connect_for_examination,
+        require_current,
+    },
     operations::{
         migration::MigrationError,
         schema::{Comparison, compare},
@@ -132,19 +135,21 @@ impl ServeCommand {
     }
 
     async fn look_and_answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {
-        require_current(&pools.reader).await?;
-        self.look_for_drift(pools).await?;
+        require_current(&Database::new(pools.clone()).reader()).await?;
+        self.look_for_drift().await?;
         self.answer(reserved, pools).await
     }
 
-    async fn look_for_drift(&self, pools: &Pools) -> Result<(), ServeError> {
+    async fn look_for_drift(&self) -> Result<(), ServeError> {
         let is_refused = match self.serve.schema_drift {
             SchemaDriftPolicy::Ignore => return Ok(()),
             SchemaDriftPolicy::Warn => false,
             SchemaDriftPolicy::Refuse => true,
         };
-        // On the connection for what runs beside the requests: it waits for no pool that a worker will open.
-        match compare::<Migrator>(&pools.background).await {
+        let connection = connect_for_examination(&self.database).await?;
+        let compared = compare::<Migrator>(&connection).await;
+        database::close(connection).await;
+        match compared {
             Ok(Comparison { differences, .. }) => {
                 let Some(first) = differences.first() else {
                     return Ok(());
@@ -229,10 +234,7 @@ async fn run_until_stopped(server: Server, signals: &mut Signals) -> Result<(), 
 
 async fn close(pools: &Pools) {
     match timeout(CLOSE_LIMIT, pools.close()).await {
-        Ok(Ok(())) => tracing::info!("stopped"),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "stopped, but the database was not closed cleanly")
-        }
+        Ok(()) => tracing::info!("stopped"),
         Err(_) => tracing::warn!("stopped while a database connection was still in use"),
     }
 }

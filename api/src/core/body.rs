@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::input::{Fields, Input};
+use super::json::DEEPEST;
 use super::problem::{FieldError, Kind, Problem};
 use super::state::State;
 
@@ -42,17 +43,22 @@ impl<T: Input + 'static> FromRequest for Body<T> {
 
 /// Reads the form from a body's bytes.
 fn parse<T: Input>(body: &[u8]) -> Result<T, Problem> {
-    let value = serde_json::from_slice(body).map_err(|error| {
-        Problem::new(
-            Kind::MalformedJson,
-            format!("The body is not JSON: {error}."),
-        )
-    })?;
+    let value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let Value::Object(members) = value else {
         let fault = super::input::Fault::wrong_type("an object", &value);
         return Err(Problem::invalid("", fault.code, fault.detail));
     };
     Fields::parse(&members).map_err(|errors| Problem::faulty(Kind::Invalid, errors))
+}
+
+/// Says why a body is not read. What the parser finds too deep may well be JSON.
+fn not_json(error: &serde_json::Error) -> Problem {
+    if error.to_string().starts_with("recursion limit exceeded") {
+        let detail = format!("Must not be nested deeper than {DEEPEST} levels.");
+        return Problem::invalid("", "too-deep", detail);
+    }
+    let detail = format!("The body is not JSON: {error}.");
+    Problem::new(Kind::MalformedJson, detail)
 }
 
 fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {

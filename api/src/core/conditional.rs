@@ -12,9 +12,10 @@ use super::body::bad_parameter;
 use super::problem::{Kind, Problem};
 use super::resource::View;
 
-/// What `If-Match` and `If-None-Match` take: `*`, or entity tags in a list.
+/// What `If-Match` and `If-None-Match` take: `*`, or entity tags in a list whose empty elements say nothing (RFC 9110,
+/// section 5.6.1.2).
 pub const ENTITY_TAGS: &str =
-    r#"^(\*|(W/)?"[\x21\x23-\x7e]*"([ \t]*,[ \t]*(W/)?"[\x21\x23-\x7e]*")*)$"#;
+    r#"^(\*|[ \t,]*(W/)?"[\x21\x23-\x7e]*"([ \t]*,[ \t]*((W/)?"[\x21\x23-\x7e]*")?)*)$"#;
 
 /// The entity tag of a version.
 pub fn etag(version: i64) -> String {
@@ -27,7 +28,8 @@ pub fn etag(version: i64) -> String {
 /// `bad-parameter` for a header that is no list of entity tags.
 pub fn read<V: View>(request: &HttpRequest, view: &V) -> Result<HttpResponse, Problem> {
     let etag = etag(view.version());
-    let unchanged = tags(request, &header::IF_NONE_MATCH)?.is_some_and(|tags| tags.matches(&etag));
+    let unchanged =
+        tags(request, &header::IF_NONE_MATCH)?.is_some_and(|tags| tags.match_weakly(&etag));
     Ok(match unchanged {
         true => HttpResponse::NotModified()
             .insert_header((header::ETAG, etag))
@@ -55,7 +57,7 @@ impl Precondition {
     /// `version-conflict` where the version is not the one that was named.
     pub fn check(&self, version: i64) -> Result<(), Problem> {
         match &self.0 {
-            Some(tags) if !tags.matches(&etag(version)) => Err(Problem::new(
+            Some(tags) if !tags.match_strongly(&etag(version)) => Err(Problem::new(
                 Kind::VersionConflict,
                 format!(
                     "The resource is at version {version}, which If-Match does not name. Read it again."
@@ -82,15 +84,24 @@ enum Tags {
 }
 
 impl Tags {
-    fn matches(&self, etag: &str) -> bool {
+    /// Whether one of them is exactly this strong one: what `If-Match` asks. A weak one is never (RFC 9110, 13.1.1).
+    fn match_strongly(&self, etag: &str) -> bool {
         match self {
             Tags::Any => true,
             Tags::Listed(tags) => tags.iter().any(|tag| tag == etag),
         }
     }
+
+    /// Whether one of them is this one, `W/` left out: what `If-None-Match` asks (RFC 9110, 13.1.2).
+    fn match_weakly(&self, etag: &str) -> bool {
+        match self {
+            Tags::Any => true,
+            Tags::Listed(tags) => tags.iter().any(|tag| tag.trim_start_matches("W/") == etag),
+        }
+    }
 }
 
-/// The entity tags of a header, `W/` left out: there is one representation of a version.
+/// The entity tags of a header, as they were sent.
 fn tags(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     #[expect(
         clippy::expect_used,
@@ -98,20 +109,25 @@ fn tags(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Proble
     )]
     static FORM: LazyLock<(Regex, Regex)> = LazyLock::new(|| {
         let pattern = |text| Regex::new(text).expect("a constant pattern");
-        (pattern(ENTITY_TAGS), pattern(r#""[^"]*""#))
+        (pattern(ENTITY_TAGS), pattern(r#"(W/)?"[^"]*""#))
     });
-    let mut listed = Vec::new();
+    // The field's lines are one list (RFC 9110, section 5.3): a line may be empty where another one is not.
+    let mut lines = Vec::new();
     for value in request.headers().get_all(name) {
-        let text = value.to_str().map_err(|_| not_tags(name))?;
-        if !FORM.0.is_match(text) {
-            return Err(not_tags(name));
-        }
-        if text == "*" {
-            return Ok(Some(Tags::Any));
-        }
-        listed.extend(FORM.1.find_iter(text).map(|tag| tag.as_str().to_owned()));
+        lines.push(value.to_str().map_err(|_| not_tags(name))?);
     }
-    Ok((!listed.is_empty()).then_some(Tags::Listed(listed)))
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let text = lines.join(",");
+    if !FORM.0.is_match(&text) {
+        return Err(not_tags(name));
+    }
+    let listed = FORM.1.find_iter(&text).map(|tag| tag.as_str().to_owned());
+    Ok(Some(match text.as_str() {
+        "*" => Tags::Any,
+        _ => Tags::Listed(listed.collect()),
+    }))
 }
 
 fn not_tags(name: &HeaderName) -> Problem {

@@ -34,6 +34,9 @@ impl Field for JsonObject {
             let detail = format!("Must not be nested deeper than {DEEPEST} levels.");
             return Err(Fault::new("too-deep", detail));
         }
+        if size(value) > LARGEST {
+            return Err(Fault::new("too-large", too_large()));
+        }
         if let Some(below) = nul_within(value) {
             return Err(Fault {
                 below,
@@ -60,7 +63,38 @@ impl Field for JsonObject {
 
 /// How deep an object may be nested, itself counted: its events and the lists of these go some levels deeper, and many
 /// readers of JSON give up at 128.
-const DEEPEST: usize = 64;
+pub const DEEPEST: usize = 64;
+
+/// How many bytes an object may have, written as JSON without spaces: 1 MiB. Each event of a change holds it twice.
+pub const LARGEST: usize = 1_048_576;
+
+/// What is wrong with an object that is larger.
+pub fn too_large() -> String {
+    format!("Must not be larger than {LARGEST} bytes of JSON, with what is there already.")
+}
+
+/// The bytes that a value has as JSON without spaces.
+pub fn size(value: &Value) -> usize {
+    struct Counter(usize);
+
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, value) {
+        Ok(()) => counter.0,
+        // A `Value` always has a JSON form.
+        Err(_) => usize::MAX,
+    }
+}
 
 fn depth(value: &Value) -> usize {
     match value {

@@ -3,15 +3,28 @@
 use serde_json::{Map, Value};
 
 use super::input::Patch;
-use super::json::JsonObject;
+use super::json::{self, JsonObject};
+use super::problem::Problem;
 
-/// Merges the object that was sent, if one was, into a JSON column.
-pub fn apply(patch: &Patch<JsonObject>, column: &mut Value) {
-    if let Some(patch) = patch.value() {
-        let mut object = JsonObject::of(column);
-        merge(&mut object.0, &patch.0);
-        *column = object.into();
+/// Merges the object that was sent for `field`, if one was, into a JSON column.
+///
+/// # Errors
+/// `invalid` where that makes it too large, or leaves it so and does not make it smaller.
+pub fn apply(field: &str, patch: &Patch<JsonObject>, column: &mut Value) -> Result<(), Problem> {
+    let Some(patch) = patch.value() else {
+        return Ok(());
+    };
+    let mut object = JsonObject::of(column);
+    merge(&mut object.0, &patch.0);
+    let merged = Value::from(object);
+    let size = json::size(&merged);
+    // What another program left too large can be made smaller step by step.
+    if size > json::LARGEST && size >= json::size(column) && merged != *column {
+        let pointer = format!("/{field}");
+        return Err(Problem::invalid(&pointer, "too-large", json::too_large()));
     }
+    *column = merged;
+    Ok(())
 }
 
 /// Applies `patch` to the members of `target`: `null` removes, an object merges, anything else replaces.

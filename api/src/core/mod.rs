@@ -28,5 +28,6 @@ pub mod resource;
 pub mod state;
 pub mod text;
 pub mod unit_of_work;
+pub mod unparsed;
 pub mod usage;
 pub mod verb;

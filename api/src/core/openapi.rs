@@ -315,6 +315,7 @@ impl Operation {
             };
         }
         let mut kinds = vec![BadParameter, Unauthenticated, InsufficientScope];
+        kinds.extend([MalformedRequest, RequestTimeout, HeadTooLarge]);
         kinds.extend([Internal, Unavailable, Timeout]);
         if self.method == "get" && !self.names_one() {
             kinds.push(BadCursor);
@@ -323,7 +324,7 @@ impl Operation {
             kinds.push(NotFound);
         }
         if self.has_body {
-            kinds.extend([MalformedJson, RequestTimeout, BodyTooLarge]);
+            kinds.extend([MalformedJson, BodyTooLarge]);
             kinds.extend([UnsupportedMediaType, Invalid]);
         }
         match self.method {

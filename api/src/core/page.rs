@@ -1,12 +1,18 @@
 //! Lists: pages by keyset, so that rows that come or go between two pages are neither skipped nor repeated.
 
+use std::ops::ControlFlow;
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Select,
+};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
@@ -107,7 +113,7 @@ pub async fn oldest_first<R: Resource, T: Serialize>(
     (limit, cursor): (Limit, Option<CursorText>),
     view: impl Fn(R::Model) -> T,
 ) -> Result<HttpResponse, Problem> {
-    let mut select = select.order_by_asc(R::id_column()).limit(limit.0 + 1);
+    let mut select = select.order_by_asc(R::id_column());
     if let Some(cursor) = cursor {
         let cursor = cursor.decode()?;
         let [id] = cursor.key(R::AGGREGATE)? else {
@@ -116,9 +122,8 @@ pub async fn oldest_first<R: Resource, T: Serialize>(
         let id = parse_id(id).ok_or_else(bad_cursor)?;
         select = select.filter(R::id_column().gt(id));
     }
-    let rows = select.all(&caller.database().reader()).await?;
     let cursor = |row: &R::Model| Cursor::new(R::AGGREGATE, [R::id(row).to_string()]);
-    respond(request, limit, rows, cursor, view)
+    respond(caller, request, select, limit, cursor, view).await
 }
 
 /// The refusal of a cursor that this list did not give.
@@ -158,21 +163,33 @@ impl Field for CursorText {
     }
 }
 
-/// Answers with a page, made of rows of which one more than `limit` was asked for.
+/// How many bytes of JSON the resources of a page may have, before it ends although `limit` asks for more: 1 MiB. One
+/// resource is always there.
+const LARGEST_PAGE: usize = 1_048_576;
+
+/// Answers with a page of what `select` finds in its order, in one statement. Rows are turned into JSON as they come, so
+/// that no more of them is in memory than the answer has.
 ///
 /// # Errors
-/// `internal` where the views have no JSON form.
-pub fn respond<Row, T: Serialize>(
+/// The database's; `internal` where a view has no JSON form.
+pub async fn respond<E: EntityTrait, T: Serialize>(
+    caller: &Caller,
     request: &HttpRequest,
+    select: Select<E>,
     limit: Limit,
-    mut rows: Vec<Row>,
-    cursor: impl Fn(&Row) -> Cursor,
-    view: impl Fn(Row) -> T,
+    cursor: impl Fn(&E::Model) -> Cursor,
+    view: impl Fn(E::Model) -> T,
 ) -> Result<HttpResponse, Problem> {
-    let wanted = usize::try_from(limit.0).map_err(Problem::internal)?;
-    let more = rows.len() > wanted;
-    rows.truncate(wanted);
-    let next_cursor = rows.last().filter(|_| more).map(|row| cursor(row).encode());
+    let reader = caller.database().reader();
+    let statement = select
+        .limit(limit.0 + 1)
+        .build(reader.get_database_backend());
+    let mut gathering = Gathering::new(limit, cursor, view);
+    let visited = reader
+        .visit(&statement, &mut |row| gathering.take(&row))
+        .await;
+    visited?;
+    let (data, next_cursor) = gathering.finish()?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = &next_cursor {
         response.insert_header((
@@ -180,10 +197,85 @@ pub fn respond<Row, T: Serialize>(
             format!("<{}>; rel=\"next\"", next_link(request, next)),
         ));
     }
-    Ok(response.json(Page {
-        data: rows.into_iter().map(view).collect(),
-        next_cursor,
-    }))
+    Ok(response.json(Page { data, next_cursor }))
+}
+
+/// A page while its rows come in.
+struct Gathering<C, V> {
+    wanted: u64,
+    cursor: C,
+    view: V,
+    data: Vec<Box<RawValue>>,
+    bytes: usize,
+    last: Option<Cursor>,
+    more: bool,
+    failure: Option<Problem>,
+}
+
+impl<C, V> Gathering<C, V> {
+    fn new(limit: Limit, cursor: C, view: V) -> Self {
+        Self {
+            wanted: limit.0,
+            cursor,
+            view,
+            data: Vec::new(),
+            bytes: 0,
+            last: None,
+            more: false,
+            failure: None,
+        }
+    }
+
+    /// Takes a row; breaks where the page is full, or the row is faulty.
+    fn take<M: FromQueryResult, T: Serialize>(&mut self, row: &QueryResult) -> ControlFlow<()>
+    where
+        C: Fn(&M) -> Cursor,
+        V: Fn(M) -> T,
+    {
+        if self.data.len() as u64 == self.wanted {
+            self.more = true;
+            // The last one that was asked for: the statement ends here by itself.
+            return ControlFlow::Continue(());
+        }
+        match self.add(row) {
+            Ok(true) => ControlFlow::Continue(()),
+            Ok(false) => {
+                self.more = true;
+                ControlFlow::Break(())
+            }
+            Err(problem) => {
+                self.failure = Some(problem);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Adds a row, unless the page would become too large.
+    fn add<M: FromQueryResult, T: Serialize>(&mut self, row: &QueryResult) -> Result<bool, Problem>
+    where
+        C: Fn(&M) -> Cursor,
+        V: Fn(M) -> T,
+    {
+        let row = M::from_query_result(row, "")?;
+        let cursor = (self.cursor)(&row);
+        let json = serde_json::value::to_raw_value(&(self.view)(row)).map_err(Problem::internal)?;
+        let bytes = self.bytes + json.get().len();
+        if bytes > LARGEST_PAGE && !self.data.is_empty() {
+            return Ok(false);
+        }
+        self.bytes = bytes;
+        self.data.push(json);
+        self.last = Some(cursor);
+        Ok(true)
+    }
+
+    fn finish(self) -> Result<(Vec<Box<RawValue>>, Option<String>), Problem> {
+        let next = self.last.filter(|_| self.more);
+        match self.failure {
+            Some(problem) => Err(problem),
+            None => Ok((self.data, next.map(|cursor| cursor.encode()))),
+        }
+    }
 }
 
 /// The same request with another cursor (RFC 8288 takes a relative reference).

@@ -31,6 +31,9 @@ macro_rules! problem_kinds {
 }
 
 problem_kinds! {
+    /// What was sent is no HTTP request.
+    MalformedRequest = BAD_REQUEST, "malformed-request", "Not an HTTP request",
+        "What arrived is no HTTP/1.1 request that the server understands: its request line, a header or the framing of its body is not of its form. The connection is closed. Look at what sends it, and at proxies in between.";
     /// The body is not JSON.
     MalformedJson = BAD_REQUEST, "malformed-json", "The body is not valid JSON",
         "The request's body could not be read as one JSON document in UTF-8. The detail names the line and the column. Mend the body and send it again.";
@@ -57,7 +60,7 @@ problem_kinds! {
         "This path does not take this method. The `Allow` header lists those that it takes.";
     /// The body came too slowly.
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive",
-        "The request's body did not arrive within the time limit. Nothing was changed. Send it again.";
+        "The request's head or body did not arrive within the time limit. Nothing was changed. Send it again.";
     /// A unique value is taken.
     AlreadyExists = CONFLICT, "already-exists", "Already exists",
         "Another one has this value already, and it must be unique. The list of errors names the field.";
@@ -85,6 +88,9 @@ problem_kinds! {
     /// An idempotency key came with another request.
     IdempotencyMismatch = UNPROCESSABLE_ENTITY, "idempotency-mismatch", "The Idempotency-Key belongs to another request",
         "This Idempotency-Key was used within the last 24 hours for another path or another body. Use a new key for a new request.";
+    /// The head of the request is larger than the limit.
+    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head of the request is too large",
+        "The request line and the headers together have more than the server reads, 128 KiB. Send fewer or shorter headers; long cookies are a common reason.";
     /// A fault of the server.
     Internal = INTERNAL_SERVER_ERROR, "internal", "Internal error",
         "The server failed. The log has the cause beside the request id of this answer. Nothing was changed unless the detail says otherwise.";

@@ -4,7 +4,7 @@ use std::{fs, io, path::PathBuf, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use sea_orm::{
-    DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
+    DatabaseConnection, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
         self, ConnectOptions, Connection, PgConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
@@ -14,16 +14,14 @@ use sea_orm::{
 use tokio::time::timeout;
 
 use super::{
-    DatabaseUrlError,
+    DatabaseUrlError, Pool, PoolUsage,
+    pool::{PoolLimits, Source},
     url::{SqliteFile, Target},
 };
 use crate::cli::config::DatabaseSettings;
 
 /// How long a SQLite connection waits for a lock that another process holds.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// A PostgreSQL connection that idled this long is asked whether it lives before it is used. A busy one is not: each
-/// that breaks in use fails the one request that has it, and is replaced.
-const IDLE_BEFORE_PING: Duration = Duration::from_secs(1);
 /// Pauses between tries to connect at start; they grow and are spread, so that many servers do not come at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The spread adds as much again at most: five seconds.
@@ -36,19 +34,19 @@ const OLDEST_POSTGRES_MAJOR: u32 = OLDEST_POSTGRES / 10_000;
 #[derive(Clone, Debug)]
 pub struct Pools {
     /// For reading; on SQLite these connections refuse to write.
-    pub reader: DatabaseConnection,
+    pub reader: Pool,
     /// For transactions that write; on SQLite one connection, so that writers queue here and not on the file's lock.
-    pub writer: DatabaseConnection,
+    pub writer: Pool,
     /// For what runs beside the requests; on PostgreSQL one connection, opened when it is first needed. A connection
     /// dies with the runtime that opened it, and each worker of the server has a runtime of its own: what still has to
     /// be written when the workers have ended needs a connection that none of them opened.
-    pub background: DatabaseConnection,
+    pub background: Pool,
 }
 
 impl Pools {
     /// Which database this is.
     pub fn backend(&self) -> DbBackend {
-        self.writer.get_database_backend()
+        self.writer.backend()
     }
 
     /// How each pool stands.
@@ -57,49 +55,14 @@ impl Pools {
             DbBackend::Sqlite => [("readers", &self.reader), ("writer", &self.writer)],
             _ => [("requests", &self.reader), ("background", &self.background)],
         };
-        let usage = named.map(
-            |(pool, connection)| match connection.get_database_backend() {
-                DbBackend::Sqlite => PoolUsage::of(pool, connection.get_sqlite_connection_pool()),
-                _ => PoolUsage::of(pool, connection.get_postgres_connection_pool()),
-            },
-        );
-        usage.into()
+        named.map(|(name, pool)| pool.usage(name)).into()
     }
 
     /// Waits for connections in use and closes all. On SQLite this folds the write-ahead log into the file.
-    pub async fn close(&self) -> Result<(), DbErr> {
-        self.reader.close_by_ref().await?;
-        self.writer.close_by_ref().await?;
-        self.background.close_by_ref().await
-    }
-}
-
-/// How a pool stands, in connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolUsage {
-    /// Which pool: `requests` and `background`, or on SQLite `readers` and `writer`.
-    pub pool: &'static str,
-    /// Open, and in use.
-    pub used: u32,
-    /// Open, and not in use.
-    pub idle: u32,
-    /// How many there may be.
-    pub limit: u32,
-}
-
-impl PoolUsage {
-    fn of<D: sqlx::Database>(pool: &'static str, connections: &sqlx::Pool<D>) -> Self {
-        // The two are not counted at one moment.
-        let open = connections.size();
-        let idle = u32::try_from(connections.num_idle())
-            .unwrap_or(open)
-            .min(open);
-        Self {
-            pool,
-            used: open - idle,
-            idle,
-            limit: connections.options().get_max_connections(),
-        }
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+        self.background.close().await;
     }
 }
 
@@ -153,6 +116,9 @@ pub enum ConnectError {
         /// `ROLLBOOK_MIGRATION_LOCK_TIMEOUT`.
         limit: Duration,
     },
+    /// A pool could not be made.
+    #[error("the pool of connections cannot be made")]
+    Pool(#[from] deadpool::managed::BuildError),
     /// A PostgreSQL that lacks what the schema needs.
     #[error("PostgreSQL {found} at {address} is too old")]
     TooOld {
@@ -204,6 +170,7 @@ impl ConnectError {
             Self::Locked { .. } => {
                 "wait for it, or give more time by ROLLBOOK_MIGRATION_LOCK_TIMEOUT".to_owned()
             }
+            Self::Pool(_) => "check the settings ROLLBOOK_DATABASE_…".to_owned(),
             Self::TooOld { .. } => format!("use PostgreSQL {OLDEST_POSTGRES_MAJOR} or later"),
         }
     }
@@ -214,25 +181,56 @@ impl ConnectError {
 pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError> {
     match settings.url.target()? {
         Target::Sqlite(file) => {
-            let writer = sqlite_writer(&file, settings).await?;
-            let reader = sqlite_readers(&file, settings).await?;
-            Ok(Pools {
-                reader,
+            prepare_file(&file)?;
+            let writer = sqlite_options(&file)
+                .create_if_missing(file.create)
+                .journal_mode(SqliteJournalMode::Wal);
+            let first = writer.connect().await;
+            let first = first.map_err(|source| cannot_open(&file, source))?;
+            let reader = read_only(sqlite_options(&file));
+            let limits = PoolLimits {
+                idle_timeout: None,
+                max_lifetime: None,
+                ..limits(settings)
+            };
+            let writer = Pool::new(Source::Sqlite(writer), limits.of_one())?;
+            let pools = Pools {
+                reader: Pool::new(Source::Sqlite(reader), limits)?,
                 background: writer.clone(),
                 writer,
-            })
+            };
+            close_first(first.close().await);
+            Ok(pools)
         }
         Target::Postgres(options) => {
             let options = with_statement_timeout(*options, settings.statement_timeout);
             let options = with_application_name(options);
-            let pool = postgres_pool(&options, settings, settings.max_connections).await?;
-            let background = postgres_pool_options(settings).connect_lazy_with(options);
+            close_first(single(&options, settings).await?.close().await);
+            let limits = limits(settings);
+            let pool = Pool::new(Source::Postgres(options.clone()), limits)?;
             Ok(Pools {
                 reader: pool.clone(),
                 writer: pool,
-                background: SqlxPostgresConnector::from_sqlx_postgres_pool(background),
+                background: Pool::new(Source::Postgres(options), limits.of_one())?,
             })
         }
+    }
+}
+
+fn limits(settings: &DatabaseSettings) -> PoolLimits {
+    PoolLimits {
+        most: settings.max_connections,
+        least: settings.min_connections.min(settings.max_connections),
+        acquire_timeout: settings.acquire_timeout,
+        idle_timeout: unless_zero(settings.idle_timeout),
+        max_lifetime: unless_zero(settings.max_lifetime),
+    }
+}
+
+/// The first connection shows that there is a database; the pools open their own.
+fn close_first(closed: Result<(), sqlx::Error>) {
+    if let Err(error) = closed {
+        tracing::debug!(%error, "the first connection did not close cleanly");
     }
 }
 
@@ -298,21 +296,21 @@ async fn sqlite_readers(
     file: &SqliteFile,
     settings: &DatabaseSettings,
 ) -> Result<DatabaseConnection, ConnectError> {
-    // Not opened read-only: a reader must be able to recover the write-ahead log after a crash.
-    let options = sqlite_options(file)
-        .create_if_missing(false)
-        .pragma("query_only", "ON");
     let pool = SqlitePoolOptions::new()
-        .max_connections(settings.max_connections)
-        .min_connections(settings.min_connections)
+        .max_connections(2)
         .acquire_timeout(settings.acquire_timeout)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_with(options)
+        .connect_with(read_only(sqlite_options(file)))
         .await
         .map_err(|source| cannot_open(file, source))?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// Not opened read-only: a reader must be able to recover the write-ahead log after a crash.
+fn read_only(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.create_if_missing(false).pragma("query_only", "ON")
 }
 
 fn sqlite_options(file: &SqliteFile) -> SqliteConnectOptions {
@@ -351,13 +349,10 @@ async fn postgres_pool(
     settings: &DatabaseSettings,
     max_connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
-    let first = single(options, settings).await?;
-    if let Err(error) = first.close().await {
-        tracing::debug!(%error, "the first connection did not close cleanly");
-    }
-    let pool = postgres_pool_options(settings)
+    close_first(single(options, settings).await?.close().await);
+    let pool = PgPoolOptions::new()
         .max_connections(max_connections)
-        .min_connections(settings.min_connections.min(max_connections))
+        .acquire_timeout(settings.acquire_timeout)
         .connect_with(options.clone())
         .await
         .map_err(|source| ConnectError::Server {
@@ -365,24 +360,6 @@ async fn postgres_pool(
             source,
         })?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
-}
-
-/// A pool of one connection that is opened when it is first needed.
-fn postgres_pool_options(settings: &DatabaseSettings) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(settings.acquire_timeout)
-        .idle_timeout(unless_zero(settings.idle_timeout))
-        .max_lifetime(unless_zero(settings.max_lifetime))
-        .test_before_acquire(false)
-        .before_acquire(|connection, usage| {
-            Box::pin(async move {
-                if usage.idle_for >= IDLE_BEFORE_PING {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
 }
 
 /// A connection of its own, outside any pool, where the database is PostgreSQL; with its address.
@@ -476,7 +453,9 @@ fn unless_zero(duration: Duration) -> Option<Duration> {
     reason = "the tests write to find out who may"
 )]
 mod tests {
-    use sea_orm::{ConnectionTrait, Statement};
+    use std::ops::ControlFlow;
+
+    use sea_orm::{DbErr, QueryResult, Statement};
     use tempfile::{TempDir, tempdir};
 
     use super::*;
@@ -487,17 +466,24 @@ mod tests {
         DatabaseSettings::new(url.parse().expect("a good URL"))
     }
 
-    async fn pragma(connection: &DatabaseConnection, name: &str) -> String {
+    async fn pragma(pool: &Pool, name: &str) -> String {
         let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
-        let row = connection
-            .query_one_raw(statement)
+        let mut found = String::new();
+        let mut visit = |row: QueryResult| {
+            found = row.try_get_by_index::<i64>(0).map_or_else(
+                |_| row.try_get_by_index(0).expect("text"),
+                |number| number.to_string(),
+            );
+            ControlFlow::Continue(())
+        };
+        pool.read(&statement, &mut visit).await.expect("answered");
+        found
+    }
+
+    async fn run(pool: &Pool, sql: &str) -> Result<(), DbErr> {
+        let statement = Statement::from_string(DbBackend::Sqlite, sql.to_owned());
+        pool.read(&statement, &mut |_| ControlFlow::Continue(()))
             .await
-            .expect("answered")
-            .expect("a row");
-        row.try_get_by_index::<i64>(0).map_or_else(
-            |_| row.try_get_by_index(0).expect("text"),
-            |number| number.to_string(),
-        )
     }
 
     #[tokio::test]
@@ -506,28 +492,19 @@ mod tests {
         let pools = connect(&settings(&directory, "made/on/the/way.db?mode=rwc"))
             .await
             .expect("connected");
-        for connection in [&pools.reader, &pools.writer] {
-            assert_eq!(pragma(connection, "journal_mode").await, "wal");
-            assert_eq!(pragma(connection, "foreign_keys").await, "1");
-            assert_eq!(pragma(connection, "synchronous").await, "1");
-            assert_eq!(pragma(connection, "busy_timeout").await, "5000");
+        for pool in [&pools.reader, &pools.writer] {
+            assert_eq!(pragma(pool, "journal_mode").await, "wal");
+            assert_eq!(pragma(pool, "foreign_keys").await, "1");
+            assert_eq!(pragma(pool, "synchronous").await, "1");
+            assert_eq!(pragma(pool, "busy_timeout").await, "5000");
         }
-        pools
-            .writer
-            .execute_unprepared("CREATE TABLE notes (body text)")
-            .await
-            .expect("written");
-        pools
-            .reader
-            .execute_unprepared("SELECT body FROM notes")
-            .await
-            .expect("read");
-        let refused = pools
-            .reader
-            .execute_unprepared("INSERT INTO notes VALUES ('x')")
-            .await;
+        let made = run(&pools.writer, "CREATE TABLE notes (body text)").await;
+        made.expect("written");
+        let read = run(&pools.reader, "SELECT body FROM notes").await;
+        read.expect("read");
+        let refused = run(&pools.reader, "INSERT INTO notes VALUES ('x')").await;
         assert!(refused.is_err(), "readers must not write");
-        pools.close().await.expect("closed");
+        pools.close().await;
     }
 
     #[tokio::test]

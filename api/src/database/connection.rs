@@ -2,15 +2,15 @@
 //! work and the upkeep of bookkeeping open.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use tokio::sync::Mutex;
 
+use super::pool::{Lease, Pool, Visit};
 use super::{Activity, PoolUsage, Pools};
 
 /// One thing that is about to be asked of the database.
@@ -74,13 +74,13 @@ impl Database {
 
     /// Which of the two it is.
     pub fn backend(&self) -> DbBackend {
-        self.pools.reader.get_database_backend()
+        self.pools.backend()
     }
 
     /// For reading, outside any transaction.
     pub fn reader(&self) -> Reader<'_> {
         Reader {
-            connection: &self.pools.reader,
+            pool: &self.pools.reader,
             probe: self.probe.as_deref(),
             activity: &self.activity,
         }
@@ -88,20 +88,12 @@ impl Database {
 
     /// Opens a transaction for writing; on SQLite it takes the write lock at once (`BEGIN IMMEDIATE`), so that it cannot
     /// lose what it has read to another writer.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that begins a transaction"
-    )]
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, DbErr> {
         let probe = self.probe.as_deref();
         check(probe, Step::Begin)?;
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let transaction = self.pools.writer.begin_with_options(options).await?;
         Ok(Transaction {
-            transaction,
+            backend: self.backend(),
+            lease: Mutex::new(self.pools.writer.begin().await?),
             probe,
             activity: &self.activity,
         })
@@ -126,9 +118,25 @@ async fn timed<T>(
 /// A connection for reading. It refuses to execute anything that is not a query.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
-    connection: &'a DatabaseConnection,
+    pool: &'a Pool,
     probe: Option<&'a dyn Probe>,
     activity: &'a Activity,
+}
+
+impl Reader<'_> {
+    /// Gives the rows of a query to `visit` one by one, until it has enough or there are no more. Where the connection
+    /// turns out to be lost, the query is run once more on another one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn visit(
+        &self,
+        statement: &Statement,
+        visit: &mut impl Visit,
+    ) -> Result<(), DbErr> {
+        check(self.probe, Step::Statement(&statement.sql))?;
+        timed(self.activity, self.pool.read(statement, visit)).await
+    }
 }
 
 fn refused() -> DbErr {
@@ -140,7 +148,7 @@ fn refused() -> DbErr {
 #[async_trait]
 impl ConnectionTrait for Reader<'_> {
     fn get_database_backend(&self) -> DbBackend {
-        self.connection.get_database_backend()
+        self.pool.backend()
     }
 
     async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
@@ -152,13 +160,15 @@ impl ConnectionTrait for Reader<'_> {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        check(self.probe, Step::Statement(&statement.sql))?;
-        timed(self.activity, self.connection.query_one_raw(statement)).await
+        let mut found = None;
+        self.visit(&statement, &mut first_into(&mut found)).await?;
+        Ok(found)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        check(self.probe, Step::Statement(&statement.sql))?;
-        timed(self.activity, self.connection.query_all_raw(statement)).await
+        let mut rows = Vec::new();
+        self.visit(&statement, &mut all_into(&mut rows)).await?;
+        Ok(rows)
     }
 
     /// Without `RETURNING` an insert or an update has to be executed, and that is refused.
@@ -167,9 +177,27 @@ impl ConnectionTrait for Reader<'_> {
     }
 }
 
+/// Keeps the first row. The others are passed over, so that the statement comes to its end.
+fn first_into(
+    found: &mut Option<QueryResult>,
+) -> impl FnMut(QueryResult) -> ControlFlow<()> + Send {
+    |row| {
+        found.get_or_insert(row);
+        ControlFlow::Continue(())
+    }
+}
+
+fn all_into(rows: &mut Vec<QueryResult>) -> impl FnMut(QueryResult) -> ControlFlow<()> + Send {
+    |row| {
+        rows.push(row);
+        ControlFlow::Continue(())
+    }
+}
+
 /// An open transaction. Only the core holds one.
 pub(crate) struct Transaction<'a> {
-    transaction: DatabaseTransaction,
+    backend: DbBackend,
+    lease: Mutex<Lease>,
     probe: Option<&'a dyn Probe>,
     activity: &'a Activity,
 }
@@ -181,50 +209,50 @@ impl Transaction<'_> {
             self.rollback().await;
             return Err(error);
         }
-        self.transaction.commit().await
+        self.lease.into_inner().commit().await
     }
 
-    /// Takes it all back, and waits until that is done: a transaction that is only dropped is rolled back later.
+    /// Takes it all back, and waits until that is done: for one that is only dropped nobody waits.
     pub(crate) async fn rollback(self) {
-        if let Err(error) = self.transaction.rollback().await {
+        if let Err(error) = self.lease.into_inner().roll_back().await {
             tracing::warn!(%error, "a rollback failed; the connection is given up and the database rolls back by itself");
         }
+    }
+
+    async fn visit(&self, statement: &Statement, visit: &mut impl Visit) -> Result<(), DbErr> {
+        check(self.probe, Step::Statement(&statement.sql))?;
+        let mut lease = self.lease.lock().await;
+        timed(self.activity, lease.fetch(statement, visit)).await
     }
 }
 
 #[async_trait]
 impl ConnectionTrait for Transaction<'_> {
     fn get_database_backend(&self) -> DbBackend {
-        self.transaction.get_database_backend()
+        self.backend
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "passes on what the core executes"
-        )]
-        let execution = self.transaction.execute_raw(statement);
-        timed(self.activity, execution).await
+        let mut lease = self.lease.lock().await;
+        timed(self.activity, lease.execute(&statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         check(self.probe, Step::Statement(sql))?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "passes on what the core executes"
-        )]
-        let execution = self.transaction.execute_unprepared(sql);
-        timed(self.activity, execution).await
+        let mut lease = self.lease.lock().await;
+        timed(self.activity, lease.run(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        check(self.probe, Step::Statement(&statement.sql))?;
-        timed(self.activity, self.transaction.query_one_raw(statement)).await
+        let mut found = None;
+        self.visit(&statement, &mut first_into(&mut found)).await?;
+        Ok(found)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        check(self.probe, Step::Statement(&statement.sql))?;
-        timed(self.activity, self.transaction.query_all_raw(statement)).await
+        let mut rows = Vec::new();
+        self.visit(&statement, &mut all_into(&mut rows)).await?;
+        Ok(rows)
     }
 }

@@ -67,6 +67,26 @@ fn classify_driver(error: &sqlx::Error) -> Fault {
     }
 }
 
+/// Whether the connection on which it happened is of no use any more.
+pub(super) fn is_connection_lost(error: &DbErr) -> bool {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    match &**error {
+        // PostgreSQL: class 08 (connection), 57P0x (shutdown, also by pg_terminate_backend), 25P03 and 57P05 (idle for
+        // longer than the server allows).
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.len() == 5
+                && (code.starts_with("08") || code.starts_with("57P0") || code == "25P03")
+        }),
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
 /// A database error that no rule of the resource explains.
 impl From<DbErr> for Problem {
     fn from(error: DbErr) -> Self {

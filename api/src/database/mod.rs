@@ -5,14 +5,16 @@ mod connect;
 mod connection;
 mod fault;
 mod migration_connection;
+mod pool;
 mod schema_version;
 mod url;
 
 pub use activity::Activity;
-pub use connect::{ConnectError, PoolUsage, Pools, close, connect, connect_for_examination};
+pub use connect::{ConnectError, Pools, close, connect, connect_for_examination};
 pub(crate) use connection::Transaction;
 pub use connection::{Database, Probe, Reader, Step};
 pub use fault::{Fault, classify};
 pub use migration_connection::MigrationConnection;
+pub use pool::{Pool, PoolUsage};
 pub use schema_version::{SchemaError, SchemaState, check, require_current};
 pub use url::{DatabaseUrl, DatabaseUrlError, PostgresEnvironment};

@@ -5,8 +5,7 @@ use chrono::DateTime;
 use entity::events::{Column, Entity, Model};
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    ColumnTrait, Condition, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, Select,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -181,19 +180,12 @@ async fn list_events(
     let mut select = visible(&caller)
         .filter(query.0.condition(caller.database().backend()))
         .order_by(Column::EventTimestamp, order.clone())
-        .order_by(Column::Id, order)
-        .limit(limit.0 + 1);
+        .order_by(Column::Id, order);
     if let Some(cursor) = &query.0.cursor {
         select = select.filter(after(&cursor.decode()?, direction)?);
     }
-    let rows = select.all(&caller.database().reader()).await?;
-    page::respond(
-        &request,
-        limit,
-        rows,
-        |row| cursor_of(row, direction),
-        Event::from,
-    )
+    let cursor = |row: &Model| cursor_of(row, direction);
+    page::respond(&caller, &request, select, limit, cursor, Event::from).await
 }
 
 fn list_name(direction: Direction) -> &'static str {

@@ -674,7 +674,7 @@ impl EditMembership {
         }
         job_title.apply_option(&mut row.job_title);
         department.apply_option(&mut row.department);
-        merge_patch::apply(metadata, &mut row.metadata);
+        merge_patch::apply("metadata", metadata, &mut row.metadata)?;
         let by_status = match (row.status, status.value()) {
             (MembershipStatus::Pending, Some(Switch::Active)) => {
                 row.joined_at = Some(clock::now().fixed_offset());

@@ -312,7 +312,7 @@ impl EditOrganization {
             || self.subscription_expires_at.is_set()
     }
 
-    fn apply(&self, row: &mut Model) -> Verb {
+    fn apply(&self, row: &mut Model) -> Result<Verb, Problem> {
         let Self {
             name,
             slug,
@@ -346,11 +346,11 @@ impl EditOrganization {
         state.apply_option(&mut row.state);
         country.apply_option(&mut row.country);
         postal_code.apply_option(&mut row.postal_code);
-        merge_patch::apply(settings, &mut row.settings);
-        merge_patch::apply(metadata, &mut row.metadata);
+        merge_patch::apply("settings", settings, &mut row.settings)?;
+        merge_patch::apply("metadata", metadata, &mut row.metadata)?;
         subscription_tier.apply(&mut row.subscription_tier);
         subscription_expires_at.apply_option(&mut row.subscription_expires_at);
-        match (row.status, status.value()) {
+        Ok(match (row.status, status.value()) {
             (OrganizationStatus::Active, Some(Switch::Suspended)) => {
                 row.status = OrganizationStatus::Suspended;
                 Verb::Suspended
@@ -360,7 +360,7 @@ impl EditOrganization {
                 Verb::Reactivated
             }
             _ => Verb::Updated,
-        }
+        })
     }
 }
 
@@ -502,7 +502,7 @@ async fn update_organization(
                 .update::<Entity>(id.0, |row| {
                     exists(row)?;
                     precondition.check(row.version)?;
-                    Ok(body.0.apply(row))
+                    body.0.apply(row)
                 })
                 .await?;
             Answer::ok(&Organization::from(organization))

@@ -511,7 +511,7 @@ async fn update_user(
                             "The password was changed just now.",
                         ));
                     }
-                    Ok(edit.apply(row, password_hash.clone()))
+                    edit.apply(row, password_hash.clone())
                 })
                 .await?;
             for organization_id in owned {
@@ -585,7 +585,7 @@ fn require_self_or_system_admin(caller: &Caller, row: &Model) -> Result<(), Prob
 }
 
 impl EditUser {
-    fn apply(&self, row: &mut Model, password_hash: Option<String>) -> Verb {
+    fn apply(&self, row: &mut Model, password_hash: Option<String>) -> Result<Verb, Problem> {
         let Self {
             email,
             password: _,
@@ -616,8 +616,8 @@ impl EditUser {
         username.apply_option(&mut row.username);
         bio.apply_option(&mut row.bio);
         avatar_url.apply_option(&mut row.avatar_url);
-        merge_patch::apply(preferences, &mut row.preferences);
-        merge_patch::apply(settings, &mut row.settings);
+        merge_patch::apply("preferences", preferences, &mut row.preferences)?;
+        merge_patch::apply("settings", settings, &mut row.settings)?;
         timezone.apply(&mut row.timezone);
         language.apply(&mut row.language);
         role.apply(&mut row.role);
@@ -632,14 +632,14 @@ impl EditUser {
             row.password_changed_at = Some(clock::now().fixed_offset());
             (row.password_reset_token, row.password_reset_expires_at) = (None, None);
         }
-        match (before.0, row.status) {
+        Ok(match (before.0, row.status) {
             (_, UserStatus::Suspended) if before.0 != UserStatus::Suspended => Verb::Suspended,
             (UserStatus::Suspended, UserStatus::Active) => Verb::Reactivated,
             _ if row.role != before.1 => Verb::RoleChanged,
             _ if row.email != before.2 => Verb::EmailChanged,
             _ if new_password => Verb::PasswordChanged,
             _ => Verb::Updated,
-        }
+        })
     }
 }
 

@@ -71,7 +71,16 @@ async fn what_is_known_is_not_sent_again(
         let whole = admin.get(&path).await;
         assert_eq!(whole.header("etag"), Some("\"1\""), "{path}");
         assert!(!whole.expect(200).text.is_empty());
-        for known in ["\"1\"", "W/\"1\"", "\"7\", \"1\"", "\"7\",\"1\"", "*"] {
+        for known in [
+            "\"1\"",
+            "W/\"1\"",
+            "\"7\", \"1\"",
+            "\"7\",W/\"1\"",
+            "*",
+            ",\"1\"",
+            "\"1\",",
+            "\"7\", ,\t,\"1\"",
+        ] {
             let answer = read(admin, &path, known).await;
             assert_eq!(answer.expect(304).text, "", "{path} {known}");
             assert_eq!(answer.header("etag"), Some("\"1\""), "{path} {known}");
@@ -85,7 +94,19 @@ async fn what_is_known_is_not_sent_again(
                 "{path} {other}"
             );
         }
-        for garbage in ["1", "\"1", "1\"", "\"1\" \"2\"", "w/\"1\"", ","] {
+        for garbage in [
+            "1",
+            "\"1",
+            "1\"",
+            "\"1\" \"2\"",
+            "w/\"1\"",
+            ",",
+            ", ,",
+            "",
+            "*, \"1\"",
+            ",*",
+            "W/1",
+        ] {
             let problem = read(admin, &path, garbage)
                 .await
                 .is_problem(400, "bad-parameter");
@@ -121,7 +142,16 @@ async fn a_stale_change_is_refused_and_changes_nothing(
     let connection = app.database.connect().await;
     for kind in one_of_each(&app).await {
         let before = content(&connection).await;
-        for stale in ["\"2\"", "\"0\"", "W/\"2\"", "\"2\", \"3\"", "\"\""] {
+        for stale in [
+            "\"2\"",
+            "\"0\"",
+            "W/\"2\"",
+            "\"2\", \"3\"",
+            "\"\"",
+            "W/\"1\"",
+            "\"2\", W/\"1\"",
+            ",\"6\"",
+        ] {
             change(admin, &kind, stale)
                 .await
                 .is_problem(412, "version-conflict");
@@ -130,7 +160,7 @@ async fn a_stale_change_is_refused_and_changes_nothing(
                 .await
                 .is_problem(412, "version-conflict");
         }
-        for garbage in ["1", "\"1", "latest"] {
+        for garbage in ["1", "\"1", "latest", ",", ""] {
             let problem = change(admin, &kind, garbage)
                 .await
                 .is_problem(400, "bad-parameter");
@@ -144,7 +174,7 @@ async fn a_stale_change_is_refused_and_changes_nothing(
 #[tokio::test]
 async fn a_change_of_the_named_version_is_made(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-    #[values("\"1\"", "*", "\"5\", \"1\"", "W/\"1\"")] tags: &str,
+    #[values("\"1\"", "*", "\"5\", \"1\"", ",\"1\"", "W/\"1\", , \"1\",")] tags: &str,
 ) {
     let app = TestApp::start(backend).await;
     for kind in one_of_each(&app).await {

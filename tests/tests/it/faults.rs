@@ -180,6 +180,42 @@ async fn a_database_that_falls_silent_lets_no_request_hang() {
     eventually("recovery", async || caller.get(&path).await.status == 200).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_database_ends_between_two_requests_fails_none() {
+    let database = TestDatabase::migrated(Backend::Postgres).await;
+    let admin = bootstrap(&database);
+    let server = ServerProcess::start(&database.url(), &[]);
+    let caller = server.caller(Some(&admin.key));
+    let path = format!("/v1/organizations/{}", admin.organization_id);
+    let connection = database.connect().await;
+    let crowd = || {
+        let get = |caller: Caller, path: String| async move { caller.get(&path).await };
+        let many = (0..12).map(|_| get(caller.clone(), path.clone()));
+        join_all(many.collect::<Vec<_>>())
+    };
+    for round in 0..3 {
+        for answer in crowd().await {
+            answer.ok();
+        }
+        let ended = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity \
+                     WHERE datname = current_database() AND application_name = 'rollbook'";
+        let ended = tests::database::text_rows(&connection, ended).await;
+        assert!(!ended.is_empty());
+        match round % 2 {
+            0 => {
+                for answer in crowd().await {
+                    answer.ok();
+                }
+            }
+            // A transaction begins on a connection that lives.
+            _ => {
+                let body = new_organization("after-the-end");
+                caller.post("/v1/organizations", body).await.created();
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn more_requests_than_connections_are_told_to_come_again() {
     let database = TestDatabase::migrated(Backend::Postgres).await;
@@ -281,6 +317,13 @@ async fn a_request_that_takes_too_long_is_answered_and_takes_no_effect(
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(500), "{took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
+    if backend == Backend::Postgres {
+        // While what it waited for is still held: it is not the lock that ends it.
+        eventually("an end of the statement", async || {
+            waiting(&connection).await == 0
+        })
+        .await;
+    }
     holder.let_go().await;
     // What was given up is rolled back by the time that another is done.
     let body = new_organization("next");

@@ -373,3 +373,72 @@ async fn a_cursor_that_was_tampered_with_is_refused(
         }
     }
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_page_ends_by_its_bytes_and_the_next_one_goes_on(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    const MEBIBYTE: usize = 1_048_576;
+    let app = TestApp::start(backend).await;
+    let ada = app.outsider().await;
+    let mut organizations = Vec::new();
+    // The fourth alone is more than a page has.
+    for (index, bytes) in [300_000, 300_000, 600_000, 1_000_000, 20, 20]
+        .into_iter()
+        .enumerate()
+    {
+        let body = json!({
+            "name": "Large",
+            "slug": format!("large-{index}"),
+            "metadata": {"padding": "x".repeat(bytes)},
+        });
+        organizations.push(id_of(&ada.post("/v1/organizations", body).await.created()));
+    }
+    let path = format!("/v1/organizations/{}", organizations[3]);
+    let body = json!({"settings": {"padding": "x".repeat(1_000_000)}});
+    ada.patch(&path, body).await.ok();
+
+    let mut events = ids(&ada.get("/v1/events?order=asc&limit=1").await.ok());
+    let first = events.remove(0);
+    for (list, least_pages) in [
+        ("/v1/organizations?limit=200", 4),
+        ("/v1/events?limit=200", 4),
+    ] {
+        let mut seen = Vec::new();
+        let mut cursor: Option<String> = None;
+        let mut pages = 0;
+        loop {
+            let path = match &cursor {
+                Some(cursor) => format!("{list}&cursor={cursor}"),
+                None => list.to_owned(),
+            };
+            let answer = ada.get(&path).await;
+            let page = ids(&answer.ok());
+            assert!(!page.is_empty(), "{list}");
+            // A little is left for what is around the resources.
+            let is_small = answer.text.len() <= MEBIBYTE + 10_000;
+            assert!(is_small || page.len() == 1, "{list}: {}", answer.text.len());
+            assert_eq!(
+                answer.header("link").is_some(),
+                !answer.json()["next_cursor"].is_null()
+            );
+            seen.extend(page);
+            pages += 1;
+            match answer.json()["next_cursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        assert!(pages >= least_pages, "{list}: {pages}");
+        let distinct: BTreeSet<Uuid> = seen.iter().copied().collect();
+        assert_eq!(distinct.len(), seen.len(), "{list}");
+        if list.starts_with("/v1/organizations") {
+            assert_eq!(seen, organizations);
+        } else {
+            assert_eq!(seen.last(), Some(&first));
+            // The organizations, their memberships, and one change.
+            assert_eq!(seen.len(), 2 * organizations.len() + 1);
+        }
+    }
+}

@@ -3,6 +3,8 @@
 use rstest::rstest;
 use serde_json::json;
 use tests::{Answer, Backend, RawRequest, TestApp, content};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A header by its name and its bytes.
 type Header<'a> = (&'a str, &'a [u8]);
@@ -192,25 +194,73 @@ async fn what_is_no_http_is_refused_and_the_server_goes_on(
     let app = TestApp::start(backend).await;
     for (method, target) in [
         ("GET", "/v1/organi zations"),
-        ("GET", "v1/organizations"),
         ("G\u{0}T", "/v1/organizations"),
         ("GET", "/v1/organizations\u{7f}"),
+        ("", ""),
+        ("\u{16}\u{3}\u{1}", "not TLS"),
     ] {
         let answer = RawRequest::new(&app.url, method, target).send().await;
-        assert!(
-            (400..500).contains(&answer.status),
-            "{method} {target}: {answer:?}"
-        );
+        is_refused(&answer, 400, "malformed-request");
     }
-    for (name, value) in [
-        ("Bad Name", &b"x"[..]),
-        ("X-Nul", b"a\0b"),
-        ("X-Long", &[b'x'; 200_000]),
-        ("Host", b"another.example"),
+    for (name, value, status, slug) in [
+        ("Bad Name", &b"x"[..], 400, "malformed-request"),
+        ("X-Nul", b"a\0b", 400, "malformed-request"),
+        ("Content-Length", b"many", 400, "malformed-request"),
+        ("X-Long", &[b'x'; 131_072], 431, "head-too-large"),
+        ("X-Long", &[b'x'; 1_000_000], 431, "head-too-large"),
     ] {
         let request = RawRequest::new(&app.url, "GET", "/v1/organizations");
         let answer = request.header(name, value).send().await;
-        assert!((400..500).contains(&answer.status), "{name}: {answer:?}");
+        is_refused(&answer, status, slug);
+    }
+    for target in ["v1/organizations", "/v1/organizations"] {
+        let request = RawRequest::new(&app.url, "GET", target);
+        let answer = request.header("Host", "another.example").send().await;
+        assert!((400..500).contains(&answer.status), "{target}: {answer:?}");
     }
     app.system_admin.get("/v1/organizations").await.ok();
+}
+
+/// A problem document as any other, although no handler saw the request.
+#[track_caller]
+fn is_refused(answer: &Answer, status: u16, slug: &str) {
+    let problem = answer.is_problem(status, slug);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+    assert_eq!(
+        problem["instance"].as_str(),
+        answer.header("x-request-id"),
+        "{answer:?}"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_head_that_comes_too_slowly_is_given_up(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let address = app.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /healthz HTT").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    is_refused(&Answer::parse(&text), 408, "request-timeout");
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_no_http_after_a_request_is_refused_after_its_answer(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let address = app.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let both = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\nGET  HTTP\r\n\r\n");
+    stream.write_all(both.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let second = text.rfind("HTTP/1.1 ").unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    is_refused(&Answer::parse(&text[second..]), 400, "malformed-request");
 }

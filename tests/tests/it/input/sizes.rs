@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use api::cli::config::ServeSettings;
 use rstest::rstest;
+use serde_json::{Value, json};
 use tests::{Backend, RawRequest, TestApp, content};
 
 const LIMIT: usize = 1_048_576;
@@ -57,6 +58,86 @@ async fn a_body_of_a_mebibyte_is_taken_and_a_byte_more_is_not(
         .is_problem(413, "body-too-large");
     assert_eq!(content(&connection).await, before);
     send(organization_of(LIMIT)).await.created();
+}
+
+/// A change that adds so many bytes under a name of its own.
+fn padding(field: &str, name: &str, bytes: usize) -> Value {
+    json!({ field: { name: "x".repeat(bytes) } })
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_object_grows_to_a_mebibyte_and_no_further(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let connection = app.database.connect().await;
+    let admin = &app.system_admin;
+    let membership = admin.get("/v1/memberships").await.ok()["data"][0]["id"].clone();
+    let organization = format!("/v1/organizations/{}", app.first_organization);
+    let user = format!("/v1/users/{}", admin.user_id());
+    let membership = format!("/v1/memberships/{}", membership.as_str().unwrap());
+    for (path, field) in [
+        (&organization, "metadata"),
+        (&organization, "settings"),
+        (&user, "preferences"),
+        (&user, "settings"),
+        (&membership, "metadata"),
+    ] {
+        let grow = async |name: &str, bytes| admin.patch(path, padding(field, name, bytes)).await;
+        grow("first", 900_000).await.ok();
+        let before = content(&connection).await;
+        for bytes in [900_000, 148_577] {
+            let problem = grow("second", bytes).await.is_problem(422, "invalid");
+            let error = &problem["errors"][0];
+            assert_eq!(error["pointer"], format!("/{field}"), "{path}");
+            assert_eq!(error["code"], "too-large", "{path}");
+        }
+        assert_eq!(content(&connection).await, before, "{path} {field}");
+        // The bytes around it: {"first":"…","second":"…"}
+        let left = LIMIT - 900_000 - r#"{"first":"","second":""}"#.len();
+        grow("second", left + 1).await.is_problem(422, "invalid");
+        grow("second", left).await.ok();
+        // What takes the place of something counts once, and what goes makes room.
+        grow("first", 900_000).await.ok();
+        admin
+            .patch(
+                path,
+                json!({field: {"first": null, "third": "x".repeat(800_000)}}),
+            )
+            .await
+            .ok();
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_another_program_left_too_large_can_be_read_and_made_smaller(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let path = format!("/v1/organizations/{}", app.first_organization);
+    let large = json!({"one": "x".repeat(2_000_000), "two": "x".repeat(700_000)});
+    let connection = app.database.connect().await;
+    let id = backend.id(app.first_organization);
+    let sql = format!("UPDATE organizations SET metadata = '{large}' WHERE id = {id}");
+    tests::database::execute(&connection, &sql).await.unwrap();
+    let admin = &app.system_admin;
+    assert_eq!(admin.get(&path).await.ok()["metadata"], large);
+    // Whatever else is changed does not meet it.
+    admin.patch(&path, json!({"name": "Large"})).await.ok();
+    for more in [
+        json!({"three": 3}),
+        json!({"two": null, "three": "x".repeat(700_000)}),
+    ] {
+        let answer = admin.patch(&path, json!({"metadata": more})).await;
+        answer.is_problem(422, "invalid");
+    }
+    for less in [json!({"two": 2}), json!({"one": 1})] {
+        admin.patch(&path, json!({"metadata": less})).await.ok();
+    }
+    let small = json!({"one": 1, "two": 2});
+    assert_eq!(admin.get(&path).await.ok()["metadata"], small);
 }
 
 #[rstest]

@@ -7,7 +7,7 @@ use api::cli::config::ServeSettings;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::database::execute;
-use tests::{Answer, Backend, Caller, Stage, TestApp, unique};
+use tests::{Answer, Backend, Caller, RawRequest, Stage, TestApp, unique};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -45,6 +45,13 @@ const ORGANIZATIONS: &str = "/v1/organizations";
 /// Requests that are not as they should be.
 pub fn faulty_requests() -> Vec<Provocation> {
     vec![
+        row(400, "malformed-request", &[], |stage| {
+            Box::pin(RawRequest::new(&stage.app.url, "GET", "/v1/organi zations").send())
+        }),
+        row(431, "head-too-large", &[], |stage| {
+            let request = RawRequest::new(&stage.app.url, "GET", ORGANIZATIONS);
+            Box::pin(request.header("X-Long", [b'x'; 200_000]).send())
+        }),
         row(400, "malformed-json", &[], |stage| {
             Box::pin(posts(stage, "application/json", "{\"name\": "))
         }),
