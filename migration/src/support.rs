@@ -26,7 +26,10 @@ pub fn id(backend: DbBackend) -> ColumnDef {
     uuid("id")
         .primary_key()
         .default(Expr::cust(default))
-        .comment("Identifier: a UUIDv7 (RFC 9562), so that its order is that of creation")
+        .comment(
+            "Identifier: of Rollbook a UUIDv7 (RFC 9562), so that its order is that of creation; \
+                     of the default, for other programs, a random one",
+        )
         .take()
 }
 

@@ -61,7 +61,15 @@ impl TestApp {
         settings: ServeSettings,
         connections: u32,
     ) -> Self {
-        let database = TestDatabase::migrated(backend).await;
+        Self::start_on(TestDatabase::migrated(backend).await, settings, connections).await
+    }
+
+    /// A server on this migrated database.
+    pub async fn start_on(
+        database: TestDatabase,
+        settings: ServeSettings,
+        connections: u32,
+    ) -> Self {
         let url = database
             .url()
             .parse()

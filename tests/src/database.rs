@@ -72,6 +72,16 @@ impl TestDatabase {
         }
     }
 
+    /// A PostgreSQL of locale `C`, whose own folding knows the letters A to Z, with every migration applied.
+    pub async fn of_locale_c() -> Self {
+        let options = "template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'";
+        let database = Self::postgres(Some(options)).await;
+        let connection = database.connect().await;
+        migrate(&connection).await;
+        close(connection).await;
+        database
+    }
+
     pub fn backend(&self) -> Backend {
         self.backend
     }

@@ -102,7 +102,8 @@ impl Cursor {
     }
 }
 
-/// Answers with a page of the rows that `select` finds, in the order in which they were made; one statement.
+/// Answers with a page of the rows that `select` finds, in the order of their ids, which are made in the
+/// order of time; one statement.
 ///
 /// # Errors
 /// `bad-cursor` for a cursor of another list; the database's.

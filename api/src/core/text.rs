@@ -13,17 +13,21 @@ use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 
-use super::clock;
 use super::input::{Fault, Field};
+use super::{characters, clock, forms};
 
-/// One line with something to see in it: no control characters, not only blanks.
-const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\x00-\x1f\x7f-\x9f]*$";
 /// Any text without control characters, but for tabs and line breaks.
 const PARAGRAPHS: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
-fn string_schema(pattern: &str, minimum: usize, maximum: usize, example: &str) -> RefOr<Schema> {
+fn string_schema(
+    pattern: &str,
+    format: Option<&str>,
+    (minimum, maximum): (usize, usize),
+    example: &str,
+) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::String))
+        .format(format.map(|name| SchemaFormat::Custom(name.to_owned())))
         .pattern(Some(pattern))
         .min_length(Some(minimum))
         .max_length(Some(maximum))
@@ -38,14 +42,15 @@ fn text_of(value: &Value) -> Result<&str, Fault> {
     }
 }
 
-/// The text, if it has the wanted number of characters (Unicode scalar values) and the wanted form.
-fn checked<'a>(
-    value: &'a Value,
+/// The text as it is kept, if it has the wanted number of characters (Unicode scalar values) and the wanted form.
+/// `normal` has nothing for a text of which the pattern could not say what is wrong.
+fn checked(
+    value: &Value,
     pattern: &Regex,
     maximum: usize,
-    code: &'static str,
-    wanted: &str,
-) -> Result<&'a str, Fault> {
+    normal: fn(&str) -> Option<String>,
+    (code, wanted): (&'static str, &str),
+) -> Result<String, Fault> {
     let text = text_of(value)?;
     let length = text.chars().count();
     if length > maximum {
@@ -54,14 +59,12 @@ fn checked<'a>(
             format!("Must have at most {maximum} characters, not {length}."),
         ));
     }
-    if !pattern.is_match(text) {
-        return Err(Fault::new(code, wanted));
-    }
-    Ok(text)
+    let kept = pattern.is_match(text).then(|| normal(text)).flatten();
+    kept.ok_or_else(|| Fault::new(code, wanted))
 }
 
 macro_rules! text_types {
-    ($($(#[doc = $doc:literal])* $name:ident($pattern:expr, $minimum:literal..=$maximum:literal, $code:literal, $wanted:literal, $example:literal, $normal:expr);)*) => {$(
+    ($($(#[doc = $doc:literal])* $name:ident($pattern:expr, $minimum:literal..=$maximum:literal, $code:literal, $wanted:literal, $example:literal, $normal:expr $(, $format:literal)?);)*) => {$(
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name(String);
@@ -78,12 +81,12 @@ macro_rules! text_types {
             fn present(value: &Value) -> Result<Self, Fault> {
                 // The pattern is a constant, and a test below builds each.
                 static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect("a constant pattern"));
-                let normal: fn(&str) -> String = $normal;
-                checked(value, &PATTERN, $maximum, $code, $wanted).map(|text| Self(normal(text)))
+                checked(value, &PATTERN, $maximum, $normal, ($code, $wanted)).map(Self)
             }
 
             fn schema() -> RefOr<Schema> {
-                string_schema($pattern, $minimum, $maximum, $example)
+                let format = [$($format)?].first().copied();
+                string_schema($pattern, format, ($minimum, $maximum), $example)
             }
         }
 
@@ -112,48 +115,45 @@ macro_rules! text_types {
     };
 }
 
-fn trimmed(text: &str) -> String {
-    text.trim().to_owned()
+fn trimmed(text: &str) -> Option<String> {
+    characters::is_seen(text).then(|| text.trim().to_owned())
 }
 
-fn lowered(text: &str) -> String {
-    text.to_ascii_lowercase()
+fn lowered(text: &str) -> Option<String> {
+    Some(text.to_ascii_lowercase())
 }
 
-fn same(text: &str) -> String {
-    text.to_owned()
+fn same(text: &str) -> Option<String> {
+    Some(text.to_owned())
 }
-
-const DOMAIN: &str = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
-const EMAIL: &str = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
 
 text_types! {
     /// A name to show; blanks around it are cut off.
-    Name(LINE, 1..=255, "invalid-text", "Must be one line without control characters, and not blank.", "Example Ltd", trimmed);
+    Name(&characters::LINE, 1..=255, "invalid-text", "Must be one line with something to see in it, without control characters and direction overrides.", "Example Ltd", trimmed);
     /// One line of at most 255 characters.
-    Line255(LINE, 1..=255, "invalid-text", "Must be one line without control characters, and not blank.", "1 Example Street", trimmed);
+    Line255(&characters::LINE, 1..=255, "invalid-text", "Must be one line with something to see in it, without control characters and direction overrides.", "1 Example Street", trimmed);
     /// One line of at most 100 characters.
-    Line100(LINE, 1..=100, "invalid-text", "Must be one line without control characters, and not blank.", "Springfield", trimmed);
+    Line100(&characters::LINE, 1..=100, "invalid-text", "Must be one line with something to see in it, without control characters and direction overrides.", "Springfield", trimmed);
     /// One line of at most 50 characters.
-    Line50(LINE, 1..=50, "invalid-text", "Must be one line without control characters, and not blank.", "+44 20 7946 0000", trimmed);
+    Line50(&characters::LINE, 1..=50, "invalid-text", "Must be one line with something to see in it, without control characters and direction overrides.", "+44 20 7946 0000", trimmed);
     /// One line of at most 20 characters.
-    Line20(LINE, 1..=20, "invalid-text", "Must be one line without control characters, and not blank.", "N1 9GU", trimmed);
+    Line20(&characters::LINE, 1..=20, "invalid-text", "Must be one line with something to see in it, without control characters and direction overrides.", "N1 9GU", trimmed);
     /// Text of several lines.
     Paragraphs(PARAGRAPHS, 0..=10000, "invalid-text", "Must be text without control characters other than tabs and line breaks.", "We make examples.", same);
     /// What stands for an organization in a URL.
     Slug(r"^[a-z0-9-]+$", 1..=100, "invalid-slug", "Must be lower-case letters, digits and hyphens.", "example-ltd", same);
-    /// An e-mail address (the form of WHATWG HTML's, with a dot in the domain); kept in lower case.
-    Email(EMAIL, 3..=254, "invalid-email", "Must be an e-mail address such as name@example.com.", "ada@example.com", lowered);
+    /// An e-mail address (RFC 5321, without quoted local parts and address literals); kept in lower case.
+    Email(forms::EMAIL, 3..=254, "invalid-email", "Must be an e-mail address such as name@example.com, with at most 64 characters before the @, and not below .invalid.", "ada@example.com", forms::email, "email");
     /// A domain name; kept in lower case.
-    Domain(DOMAIN, 3..=253, "invalid-domain", "Must be a domain name such as example.com.", "example.com", lowered);
-    /// The address of a page: http or https.
-    Url(r"^https?://[A-Za-z0-9.\[\]:@_~%-]+([/?#][\x21-\x7e]*)?$", 8..=500, "invalid-url", "Must be an address that starts with http:// or https://, in visible ASCII characters.", "https://example.com/", same);
+    Domain(forms::DOMAIN, 3..=253, "invalid-domain", "Must be a domain name such as example.com.", "example.com", lowered);
+    /// The address of a page (RFC 3986): http or https.
+    Url(forms::URL, 8..=500, "invalid-url", "Must be an address that starts with http:// or https:// and goes on with a host; what RFC 3986 has no place for is percent-encoded.", "https://example.com/", forms::url, "uri");
     /// A person's short name, unique, in lower case.
     Username(r"^[a-z0-9][a-z0-9._-]*$", 1..=100, "invalid-username", "Must start with a lower-case letter or a digit and go on with those, dots, underscores and hyphens.", "ada", same);
-    /// A time zone's name (IANA).
-    TimeZone(r"^[A-Za-z][A-Za-z0-9_+/-]*$", 1..=50, "invalid-timezone", "Must be the name of a time zone such as Europe/London.", "Europe/London", same);
-    /// A language tag (BCP 47, language and region).
-    Language(r"^[a-z]{2,3}(-[A-Z]{2})?$", 2..=10, "invalid-language", "Must be a language tag such as en or pt-BR.", "en", same);
+    /// A time zone's name in the tz database (IANA); kept as that writes it.
+    TimeZone(forms::TIME_ZONE, 1..=50, "invalid-timezone", "Must be the name of a time zone in the tz database, such as Europe/London or UTC.", "Europe/London", forms::time_zone);
+    /// A language tag (BCP 47); kept in the case that RFC 5646 recommends.
+    Language(forms::LANGUAGE, 2..=10, "invalid-language", "Must be a language tag (BCP 47) such as en, pt-BR or zh-Hans.", "en", forms::language);
     /// The name of a kind of aggregate.
     AggregateType(r"^[a-z][a-z_]*$", 1..=100, "invalid-text", "Must be a name such as user.", "user", same);
     /// An event's type, or a family of types.
@@ -163,7 +163,7 @@ text_types! {
     /// What an event touches: kind and id.
     Tag(r"^[a-z][a-z_]*:[\x21-\x7e]+$", 3..=255, "invalid-tag", "Must be kind:id, such as user:01890a5d-ac96-774b-bcce-b302099a8057.", "user:01890a5d-ac96-774b-bcce-b302099a8057", same);
     /// Text to search for.
-    SearchText(LINE, 1..=200, "invalid-text", "Must be one line without control characters, and not blank.", "example", trimmed);
+    SearchText(&characters::LINE, 1..=200, "invalid-text", "Must be one line with something to see in it, without control characters and direction overrides.", "example", trimmed);
 }
 
 impl Slug {

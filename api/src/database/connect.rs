@@ -318,6 +318,8 @@ fn sqlite_options(file: &SqliteFile) -> SqliteConnectOptions {
         .clone()
         .shared_cache(false)
         .foreign_keys(true)
+        // For the lists' `q`: it has to find the same on both backends.
+        .with_regexp()
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
 }

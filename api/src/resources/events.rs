@@ -252,7 +252,7 @@ impl ListEvents {
             .fold(Condition::any(), Condition::add);
         let tags = tag
             .iter()
-            .map(|tag| touches(backend, tag))
+            .map(|tag| tagged(backend, tag))
             .fold(Condition::all(), Condition::add);
         Condition::all()
             .add_option(organization_id.map(|id| Column::OrganizationId.eq(id)))
@@ -266,7 +266,7 @@ impl ListEvents {
             .add_option(
                 correlation_id
                     .as_ref()
-                    .map(|id| Column::CorrelationId.eq(id.as_ref())),
+                    .map(|id| Column::CorrelationId.is_in(spellings(id.as_ref()))),
             )
             .add_option(from.map(|time| Column::EventTimestamp.gte(time.0)))
             .add_option(to.map(|time| Column::EventTimestamp.lt(time.0)))
@@ -283,13 +283,29 @@ fn of_type(event_type: &EventType) -> SimpleExpr {
     }
 }
 
-/// Whether the tags have the id under its kind, alone or among several.
-fn touches(backend: DbBackend, tag: &Tag) -> SimpleExpr {
+/// The id as it was given and, if it is a UUID in any form, as the server writes it.
+fn spellings(id: &str) -> Vec<String> {
+    let mut spellings = vec![id.to_owned()];
+    spellings.extend(Uuid::try_parse(id).map(|id| id.to_string()));
+    spellings.dedup();
+    spellings
+}
+
+/// Whether the events touch what the tag names, however it spells the id.
+fn tagged(backend: DbBackend, tag: &Tag) -> Condition {
     let (kind, id) = tag.as_ref().split_once(':').unwrap_or((tag.as_ref(), ""));
+    spellings(id)
+        .into_iter()
+        .map(|id| touches(backend, kind, id))
+        .fold(Condition::any(), Condition::add)
+}
+
+/// Whether the tags have the id under its kind, alone or among several.
+fn touches(backend: DbBackend, kind: &str, id: String) -> SimpleExpr {
     match backend {
         DbBackend::Sqlite => Expr::cust_with_values(
             "EXISTS (SELECT 1 FROM json_each(events.tags, ?) AS tag WHERE tag.value = ?)",
-            [format!("$.\"{kind}\""), id.to_owned()],
+            [format!("$.\"{kind}\""), id],
         ),
         _ => Expr::cust_with_values(
             "(events.tags @> $1 OR events.tags @> $2)",

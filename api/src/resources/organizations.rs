@@ -4,8 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use entity::organizations::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus, UserRole};
 use entity::{api_keys, memberships};
-use sea_orm::sea_query::extension::postgres::PgExpr;
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, Select};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,6 +17,7 @@ use crate::core::answer::Answer;
 use crate::core::authorization::{Action, Collection, Scope};
 use crate::core::body::Body;
 use crate::core::caller::Caller;
+use crate::core::characters;
 use crate::core::clock;
 use crate::core::conditional::{self, Precondition};
 use crate::core::input::{Field, Patch};
@@ -379,17 +379,13 @@ pub(super) fn contains(
     column: impl ColumnTrait,
     text: &str,
 ) -> sea_orm::sea_query::SimpleExpr {
-    let escaped = text
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
-    let pattern = format!("%{escaped}%");
-    let column = Expr::col(column.as_column_ref());
-    match backend {
-        // Its own escape character is the backslash; `ILIKE` with another is not what the query builder can write.
-        DbBackend::Postgres => column.ilike(pattern),
-        _ => column.like(LikeExpr::new(pattern).escape('\\')),
-    }
+    let operator = match backend {
+        DbBackend::Postgres => BinOper::Custom("~"),
+        _ => BinOper::Custom("REGEXP"),
+    };
+    // A regular expression that names all cases of each letter, and not `ILIKE`: that folds by the database's locale,
+    // SQLite's `LIKE` folds A to Z, and PostgreSQL's trigram index serves both.
+    Expr::col(column.as_column_ref()).binary(operator, characters::in_any_case(text))
 }
 
 /// List the organizations that you may see, oldest first.

@@ -167,9 +167,9 @@ input! {
         pub preferences: Option<JsonObject>,
         /// Settings that applications keep.
         pub settings: Option<JsonObject>,
-        /// Time zone; `UTC` unless given.
+        /// Time zone, by its name in the tz database; `UTC` unless given.
         pub timezone: Option<TimeZone>,
-        /// Language; `en` unless given.
+        /// Language, by its tag (BCP 47); `en` unless given.
         pub language: Option<Language>,
         /// What they may do in the whole system; `user` unless given.
         pub role: Option<UserRole>,
@@ -199,9 +199,9 @@ input! {
         pub preferences: Patch<JsonObject>,
         /// Settings; merged, member by member.
         pub settings: Patch<JsonObject>,
-        /// Time zone.
+        /// Time zone, by its name in the tz database.
         pub timezone: Patch<TimeZone>,
-        /// Language.
+        /// Language, by its tag (BCP 47).
         pub language: Patch<Language>,
         /// `suspended` shuts the person out, `active` lets them in. System admins only.
         pub status: Patch<Switch>,
@@ -295,8 +295,21 @@ fn blank(email: String) -> Model {
     }
 }
 
-/// The tombstone: nothing of the person is left in the row, and the address cannot reach anyone (RFC 2606).
-fn scrub(row: &mut Model) {
+/// An address that reaches nobody (RFC 6761, section 6.4), nobody can take, and nobody has: somebody may, from before
+/// such addresses were refused.
+async fn tombstone(work: &mut UnitOfWork<'_>, id: Uuid) -> Result<String, Problem> {
+    let usual = format!("{id}@deleted.invalid");
+    let taken = Entity::find()
+        .filter(Column::Email.eq(&usual))
+        .filter(Column::Id.ne(id));
+    Ok(match work.one(taken).await? {
+        None => usual,
+        Some(_) => format!("{id}@{}.deleted.invalid", clock::new_id()),
+    })
+}
+
+/// The tombstone: nothing of the person is left in the row.
+fn scrub(row: &mut Model, address: String) {
     *row = Model {
         id: row.id,
         status: UserStatus::Deleted,
@@ -304,7 +317,7 @@ fn scrub(row: &mut Model) {
         version: row.version,
         created_at: row.created_at,
         created_by: row.created_by,
-        ..blank(format!("{}@deleted.invalid", row.id))
+        ..blank(address)
     };
 }
 
@@ -657,10 +670,11 @@ async fn delete_user(
     caller
         .write(async |work| {
             let owned = lock_owned_organizations(work, id.0).await?;
+            let address = tombstone(work, id.0).await?;
             work.remove::<Entity>(id.0, |row| {
                 exists(row)?;
                 precondition.check(row.version)?;
-                scrub(row);
+                scrub(row, address);
                 Ok(())
             })
             .await?;

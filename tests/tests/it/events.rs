@@ -113,6 +113,49 @@ async fn each_filter_finds_what_fits_and_nothing_else(
 
 #[rstest]
 #[tokio::test]
+async fn an_id_is_found_however_it_is_spelled(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let owner = app.outsider().await;
+    let organization = app.organization(&owner).await;
+    let path = format!("/v1/organizations/{organization}");
+    let changed = owner.patch(&path, json!({"name": "Changed"})).await;
+    let request = changed.header("x-request-id").unwrap();
+    // What a client called the whole stays in its own letters.
+    let whole = "0E3F5A52-6B0C-4E4B-9B4B-6C1C4AF0B7A1";
+    let headers = [("X-Correlation-Id", whole)];
+    let body = Some(json!({"name": "Again"}));
+    owner.send(Method::PATCH, &path, body, &headers).await.ok();
+
+    let list = async |query: &str| {
+        let page = app.system_admin.get(&format!("/v1/events?{query}")).await;
+        let page = page.ok();
+        let ids = ids(&page).into_iter().map(str::to_owned);
+        ids.collect::<Vec<_>>()
+    };
+    for (query, id) in [
+        ("tag=organization:", organization.to_string()),
+        ("correlation_id=", request.to_owned()),
+    ] {
+        let expected = list(&format!("{query}{id}")).await;
+        assert!(!expected.is_empty(), "{query}{id}");
+        for spelling in [
+            id.to_uppercase(),
+            id.replace('-', ""),
+            format!("%7B{}%7D", id.to_uppercase()),
+            format!("urn:uuid:{id}"),
+        ] {
+            let found = list(&format!("{query}{spelling}")).await;
+            assert_eq!(found, expected, "{query}{spelling}");
+        }
+    }
+    let found = list(&format!("correlation_id={whole}")).await;
+    assert_eq!(found.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
 async fn nobody_writes_them(#[values(Backend::Sqlite, Backend::Postgres)] backend: Backend) {
     let app = TestApp::start(backend).await;
     let event = id_of(&app.events_of(app.first_organization).await[0]);

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod bodies;
 mod fields;
+mod forms;
 mod headers;
 mod json_values;
 mod parameters;
