@@ -33,25 +33,35 @@ pub fn is_seen(text: &str) -> bool {
     !text.chars().all(is_unseen)
 }
 
-/// A regular expression that finds the text in any case of its letters, by Unicode's simple case folding. It names all
-/// forms of each letter, so that it finds the same by whatever it is read and in whatever locale; it keeps to what Rust
-/// and PostgreSQL have in common.
+/// A regular expression that finds the text in any case of its letters: by Unicode's simple case folding, and `ß` as what
+/// it is in upper case, `SS`. It names all forms of each letter, so that it finds the same by whatever it is read and in
+/// whatever locale; it keeps to what Rust and PostgreSQL have in common.
 pub fn in_any_case(text: &str) -> String {
-    text.chars().map(any_case_of).collect()
+    let mut pattern = String::new();
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_double = matches!(character, 's' | 'S')
+            && characters
+                .next_if(|next| matches!(next, 's' | 'S'))
+                .is_some();
+        match is_double || matches!(character, 'ß' | 'ẞ') {
+            true => pattern.push_str("(?:[ßẞ]|[Ssſ][Ssſ])"),
+            false => pattern.push_str(&any_case_of(character)),
+        }
+    }
+    pattern
 }
 
 fn any_case_of(character: char) -> String {
-    let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
-    if class.try_case_fold_simple().is_err() {
-        return regex_syntax::escape(&character.to_string());
-    }
+    let mut forms = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
     // Unicode leaves the Turkish letters to themselves, and a search cannot know the language of what it looks through.
     if matches!(character, 'i' | 'I' | 'ı' | 'İ') {
-        class.union(&ClassUnicode::new(
-            ['i', 'I', 'ı', 'İ'].map(|form| ClassUnicodeRange::new(form, form)),
-        ));
+        forms = ClassUnicode::new(['i', 'ı', 'İ'].map(|form| ClassUnicodeRange::new(form, form)));
     }
-    let forms = class.iter().flat_map(|range| range.start()..=range.end());
+    if forms.try_case_fold_simple().is_err() {
+        return regex_syntax::escape(&character.to_string());
+    }
+    let forms = forms.iter().flat_map(|range| range.start()..=range.end());
     match forms.collect::<String>() {
         forms if forms.chars().count() > 1 => format!("[{forms}]"),
         one => regex_syntax::escape(&one),
@@ -144,6 +154,9 @@ mod tests {
             ("é", "É"),
             ("ÖL", "öl"),
             ("Straße", "STRAẞE"),
+            ("STRASSE", "Straße"),
+            ("Groß-Straße", "GROSS-STRASSE"),
+            ("kongressstrasse", "Kongreßstraße"),
             ("ΟΔΟΣ", "οδος"),
             ("οδος", "οδοσ"),
             ("istanbul", "İSTANBUL"),
