@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     DatabaseUrlError,
-    url::{SqliteFile, Target},
+    url::{SqliteFile, Target, address},
 };
 use crate::cli::config::DatabaseSettings;
 
@@ -452,13 +452,6 @@ fn with_statement_timeout(options: PgConnectOptions, limit: Duration) -> PgConne
         return options;
     }
     options.options([("statement_timeout", limit.as_millis().to_string())])
-}
-
-fn address(options: &PgConnectOptions) -> String {
-    match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    }
 }
 
 fn is_missing_database(error: &sqlx::Error) -> bool {

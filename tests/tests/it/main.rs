@@ -19,6 +19,7 @@ mod folding;
 mod idempotency;
 mod immutability;
 mod input;
+mod ipv6;
 mod keys;
 mod logs;
 mod memberships;
