@@ -13,6 +13,7 @@ mod backup;
 pub mod bootstrap;
 pub mod config;
 mod doctor;
+mod environment;
 mod environment_file;
 mod keys;
 mod migrate;
@@ -27,6 +28,7 @@ mod usage;
 use backup::{BackupCommand, BackupCommandError, RestoreCommand};
 use bootstrap::{BootstrapCommand, BootstrapError};
 use doctor::{DoctorCommand, DoctorError};
+use environment::{EnvironmentCommand, EnvironmentCommandError};
 use environment_file::EnvironmentFileError;
 use keys::{KeysCommand, KeysCommandError};
 use migrate::{MigrateCommand, MigrateError};
@@ -67,6 +69,7 @@ enum Command {
     Backup(BackupCommand),
     Restore(RestoreCommand),
     Seed(SeedCommand),
+    Environment(EnvironmentCommand),
     /// Print the OpenAPI 3.1 document of the API; needs no database
     Openapi,
 }
@@ -95,6 +98,8 @@ enum CommandError {
     Backup(#[from] BackupCommandError),
     #[error(transparent)]
     Seed(#[from] SeedCommandError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentCommandError),
     #[error("the OpenAPI document cannot be written as JSON")]
     Openapi(#[from] serde_json::Error),
     #[error("standard output cannot be written")]
@@ -114,6 +119,7 @@ impl CommandError {
             Self::Doctor(error) => error.hint(),
             Self::Backup(error) => error.hint(),
             Self::Seed(error) => error.hint(),
+            Self::Environment(error) => error.hint(),
             Self::Runtime(_) | Self::Openapi(_) | Self::Output(_) => None,
         }
     }
@@ -126,6 +132,7 @@ impl CommandError {
             Self::Migrate(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Backup(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Seed(error) if error.is_bad_usage() => BAD_SETTINGS,
+            Self::Environment(error) if error.is_bad_usage() => BAD_SETTINGS,
             _ => FAILED,
         }
     }
@@ -163,6 +170,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Backup(command) => runtime()?.block_on(command.run())?,
         Command::Restore(command) => runtime()?.block_on(command.run())?,
         Command::Seed(command) => runtime()?.block_on(command.run())?,
+        Command::Environment(command) => runtime()?.block_on(command.run())?,
         Command::Openapi => print(&openapi::document()?).or_else(is_closed)?,
     }
     Ok(())

@@ -14,7 +14,9 @@ use tokio::{net::TcpSocket, time::timeout};
 use tracing_subscriber::util::TryInitError;
 
 use super::{
-    config::{DatabaseSettings, LogSettings, SchemaDriftPolicy, ServeSettings},
+    config::{
+        DatabaseSettings, EnvironmentSettings, LogSettings, SchemaDriftPolicy, ServeSettings,
+    },
     describe,
     migrate::{self, MigrateError},
     output::print,
@@ -43,6 +45,8 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct ServeCommand {
     #[command(flatten)]
     serve: ServeSettings,
+    #[command(flatten)]
+    environment: EnvironmentSettings,
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
@@ -122,6 +126,8 @@ impl ServeCommand {
         log::start(&self.log.filter, self.log.format)?;
         // First, so that a start that cannot succeed does not migrate.
         let reserved = reserve(self.serve.listen)?;
+        // Before anything is done with it: it may be another one than was meant.
+        tracing::info!("serving {}", self.database.url.shown());
         if self.serve.migrate {
             migrate::bring_up(&self.database).await?;
         }
@@ -133,6 +139,14 @@ impl ServeCommand {
 
     async fn look_and_answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {
         require_current(&pools.reader).await?;
+        // On the connection for what runs beside the requests, as the next look is.
+        if let Err(error) = self.environment.note(&pools.background).await {
+            tracing::warn!(
+                error = describe(&error),
+                "the database could not be told that it is in production; `rollbook migrate up` with \
+                 ROLLBOOK_ENV=production tells it"
+            );
+        }
         self.look_for_drift(pools).await?;
         self.answer(reserved, pools).await
     }

@@ -5,6 +5,7 @@ mod connect;
 mod connection;
 mod fault;
 mod migration_connection;
+mod private_file;
 mod schema_version;
 mod url;
 
@@ -14,5 +15,7 @@ pub(crate) use connection::Transaction;
 pub use connection::{Database, Probe, Reader, Step};
 pub use fault::{Fault, classify};
 pub use migration_connection::MigrationConnection;
+pub(crate) use private_file::private_file;
+pub(crate) use schema_version::is_missing_table;
 pub use schema_version::{SchemaError, SchemaState, check, require_current};
 pub use url::{DatabaseUrl, DatabaseUrlError, PostgresEnvironment};
