@@ -13,6 +13,7 @@ pub use activity::Activity;
 pub use connect::{ConnectError, PoolUsage, Pools, close, connect, connect_for_examination};
 pub(crate) use connection::Transaction;
 pub use connection::{Database, Probe, Reader, Step};
+pub(crate) use fault::is_denied;
 pub use fault::{Fault, classify};
 pub use migration_connection::MigrationConnection;
 pub(crate) use private_file::private_file;
