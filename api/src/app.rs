@@ -14,6 +14,7 @@ use utoipa_actix_web::{AppExt, scope};
 
 use crate::cli::config::ServeSettings;
 use crate::core::idempotency::{self, Running};
+use crate::core::in_flight::InFlight;
 use crate::core::metrics::Metrics;
 use crate::core::password::Hasher;
 use crate::core::state::{Document, Limits, State};
@@ -41,6 +42,7 @@ pub fn state(database: Database, settings: &ServeSettings) -> io::Result<State> 
         },
         hasher: Hasher::new(settings.password_hashers),
         running: Running::default(),
+        in_flight: InFlight::default(),
         usage: Usage::default(),
         document: Arc::new(document(&openapi)?),
     })
@@ -58,6 +60,7 @@ pub struct App {
     /// The server; it stops when it is told to.
     pub server: Server,
     upkeep: Upkeep,
+    in_flight: InFlight,
 }
 
 impl App {
@@ -94,10 +97,12 @@ impl App {
         });
         let server = server
             .workers(settings.workers)
-            .shutdown_timeout(settings.shutdown_timeout.as_secs_f64().ceil() as u64)
+            // Later than whoever stops it counts what is not answered by then: it looks once a second, and says nothing.
+            .shutdown_timeout(settings.shutdown_timeout.as_secs_f64().ceil() as u64 + 1)
             .disable_signals()
             .listen(listener)?
             .run();
+        let in_flight = state.in_flight.clone();
         let state = State {
             database: state.database.clone().in_background(),
             ..state
@@ -105,7 +110,16 @@ impl App {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(upkeep(state, stopped));
         let upkeep = Upkeep { stop, task };
-        Ok(Self { server, upkeep })
+        Ok(Self {
+            server,
+            upkeep,
+            in_flight,
+        })
+    }
+
+    /// The requests that are not answered yet.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.clone()
     }
 
     /// The server, and what is to be finished after it.

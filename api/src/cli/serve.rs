@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     app::App,
-    core::log,
+    core::{in_flight::InFlight, log},
     database::{ConnectError, Pools, SchemaError, connect, require_current},
     operations::{
         migration::MigrationError,
@@ -39,8 +39,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Answer requests
 #[derive(Args, Debug)]
 #[command(
-    after_help = "SIGTERM and SIGINT let requests in flight finish within the shutdown timeout; a second one ends \
-                        the process at once."
+    after_long_help = "SIGTERM and SIGINT let requests in flight finish within the shutdown timeout; a second one ends \
+                        the process at once. Exit status: 0 stopped with all requests answered, 1 failed or ended by a \
+                        second signal, 2 bad settings, 5 the shutdown timeout was over before all were answered."
 )]
 pub(super) struct ServeCommand {
     #[command(flatten)]
@@ -76,6 +77,11 @@ pub(super) enum ServeError {
     Server(#[source] io::Error),
     #[error("stopped at once by a second signal; requests in flight were cut off")]
     Interrupted,
+    #[error(
+        "the shutdown timeout of {} s was over before {requests} of the requests were answered",
+        limit.as_secs_f64()
+    )]
+    Unfinished { requests: usize, limit: Duration },
 }
 
 impl ServeError {
@@ -91,6 +97,10 @@ impl ServeError {
             ),
             Self::Compare(_) => Some(
                 "the role needs the right CREATE on the database for it; or choose ROLLBOOK_SCHEMA_DRIFT=warn or ignore"
+                    .to_owned(),
+            ),
+            Self::Unfinished { .. } => Some(
+                "ROLLBOOK_SHUTDOWN_TIMEOUT gives them more; what they had committed is there, and nothing of the others"
                     .to_owned(),
             ),
             Self::Log(_) | Self::Server(_) | Self::Interrupted => None,
@@ -191,11 +201,13 @@ impl ServeCommand {
         let listener = self.listen(reserved)?;
         let address = listener.local_addr().map_err(ServeError::Server)?;
         let app = App::start(listener, pools.clone(), &self.serve).map_err(ServeError::Server)?;
+        let in_flight = app.in_flight();
         let (server, upkeep) = app.into_parts();
         if let Err(error) = print(&format!("rollbook listens on http://{address}")) {
             tracing::debug!(%error, "standard output is closed");
         }
-        let outcome = run_until_stopped(server, &mut signals).await;
+        let limit = self.serve.shutdown_timeout;
+        let outcome = run_until_stopped(server, &mut signals, limit, &in_flight).await;
         if timeout(CLOSE_LIMIT, upkeep.finish()).await.is_err() {
             tracing::warn!("stopped before the last uses of API keys were written");
         }
@@ -226,7 +238,12 @@ fn reserve(address: SocketAddr) -> Result<TcpSocket, ServeError> {
     reserved().map_err(|source| ServeError::Listen { address, source })
 }
 
-async fn run_until_stopped(server: Server, signals: &mut Signals) -> Result<(), ServeError> {
+async fn run_until_stopped(
+    server: Server,
+    signals: &mut Signals,
+    limit: Duration,
+    in_flight: &InFlight,
+) -> Result<(), ServeError> {
     let handle = server.handle();
     tokio::pin!(server);
     let signal = tokio::select! {
@@ -234,11 +251,25 @@ async fn run_until_stopped(server: Server, signals: &mut Signals) -> Result<(), 
         signal = signals.next() => signal,
     };
     tracing::info!(signal, "stopping: requests in flight are finished first");
+    let over = tokio::time::sleep(limit);
     let finished = async { tokio::join!(&mut server, handle.stop(true)) };
+    tokio::pin!(finished);
     tokio::select! {
-        (outcome, ()) = finished => outcome.map_err(ServeError::Server),
-        _ = signals.next() => Err(ServeError::Interrupted),
+        (outcome, ()) = &mut finished => return outcome.map_err(ServeError::Server),
+        () = over => {}
+        _ = signals.next() => return Err(ServeError::Interrupted),
     }
+    let requests = in_flight.count();
+    if requests == 0 {
+        // What is still open are connections that clients keep for later.
+        return Ok(());
+    }
+    // The server ends them now, and gives their connections to the database back.
+    tokio::select! {
+        _ = &mut finished => {}
+        _ = signals.next() => return Err(ServeError::Interrupted),
+    }
+    Err(ServeError::Unfinished { requests, limit })
 }
 
 async fn close(pools: &Pools) {

@@ -10,6 +10,7 @@ pub mod conditional;
 pub mod credential;
 pub mod event;
 pub mod idempotency;
+pub mod in_flight;
 pub mod input;
 pub mod json;
 pub mod log;

@@ -4,6 +4,7 @@ mod api_keys;
 mod backup;
 mod bootstrap;
 mod cast;
+mod command_line;
 mod conditional;
 mod contention;
 mod contract;
