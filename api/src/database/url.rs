@@ -370,7 +370,7 @@ mod tests {
                 "::2",
                 "[::2]:1",
             ),
-            ("postgres://u@/db?host=[::1]&port=7", "::1", "[::1]:7"),
+            ("postgres:///db?user=u&host=[::1]&port=7", "::1", "[::1]:7"),
             (
                 "postgres:///db?hostaddr=fe80::1",
                 "fe80::1",
