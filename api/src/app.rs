@@ -17,6 +17,7 @@ use utoipa_actix_web::{AppExt, scope};
 
 use crate::cli::config::ServeSettings;
 use crate::core::idempotency::{self, Running};
+use crate::core::in_flight::InFlight;
 use crate::core::metrics::Metrics;
 use crate::core::password::Hasher;
 use crate::core::state::{Document, Limits, State};
@@ -49,6 +50,7 @@ pub fn state(database: Database, settings: &ServeSettings) -> io::Result<State> 
         },
         hasher: Hasher::new(settings.password_hashers),
         running: Running::default(),
+        in_flight: InFlight::default(),
         usage: Usage::default(),
         document: Arc::new(document(&openapi)?),
     })
@@ -66,6 +68,7 @@ pub struct App {
     /// The server; it stops when it is told to.
     pub server: Server,
     upkeep: Upkeep,
+    in_flight: InFlight,
 }
 
 impl App {
@@ -91,6 +94,7 @@ impl App {
         settings: &ServeSettings,
     ) -> io::Result<Self> {
         let server = serve(listener, web::Data::new(state.clone()), settings)?;
+        let in_flight = state.in_flight.clone();
         let state = State {
             database: state.database.clone().in_background(),
             ..state
@@ -98,7 +102,16 @@ impl App {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(upkeep(state, stopped));
         let upkeep = Upkeep { stop, task };
-        Ok(Self { server, upkeep })
+        Ok(Self {
+            server,
+            upkeep,
+            in_flight,
+        })
+    }
+
+    /// The requests that are not answered yet.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.clone()
     }
 
     /// The server, and what is to be finished after it.
@@ -156,7 +169,8 @@ fn serve(
     let address = listener.local_addr()?;
     let builder = Server::build()
         .workers(settings.workers)
-        .shutdown_timeout(settings.shutdown_timeout.as_secs_f64().ceil() as u64)
+        // Later than whoever stops it counts what is not answered by then: it looks once a second, and says nothing.
+        .shutdown_timeout(settings.shutdown_timeout.as_secs_f64().ceil() as u64 + 1)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let service = move || {

@@ -28,12 +28,22 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy that passes everything on.
     pub async fn before(url: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::listening(listener, url)
+    }
+
+    /// The same, reached by IPv6; none on a machine that has no IPv6.
+    pub async fn by_ipv6(url: &str) -> Option<Self> {
+        let listener = TcpListener::bind("[::1]:0").await.ok()?;
+        Some(Self::listening(listener, url))
+    }
+
+    fn listening(listener: TcpListener, url: &str) -> Self {
         let (user, rest) = url
             .split_once('@')
             .unwrap_or_else(|| panic!("the URL names no user and no host"));
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (target, database) = rest.split_at(end);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address: SocketAddr = listener.local_addr().expect("its address");
         let (line, state) = watch::channel(Line::Open);
         let task = tokio::spawn(serve(listener, target.to_owned(), state));

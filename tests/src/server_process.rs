@@ -51,8 +51,8 @@ pub fn rollbook(directory: &TempDir, database_url: &str) -> Command {
     command
 }
 
-/// The binary stands beside the directory in which the test stands.
-fn binary() -> PathBuf {
+/// Where the binary is. It stands beside the directory in which the test stands.
+pub fn binary() -> PathBuf {
     let test = env::current_exe().expect("the test's own path");
     let directory = test
         .ancestors()

@@ -8,11 +8,13 @@ use serde_json::json;
 use tracing_subscriber::util::TryInitError;
 
 use super::{
-    config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
+    config::{DatabaseSettings, EnvironmentSettings, LogSettings},
+    environment::{self, ProductionError},
     output::{OutputFormat, print, print_json},
 };
 use crate::{
     core::log,
+    database::{ConnectError, close, connect_for_examination},
     operations::{
         Progress,
         backup::{self, BackupError, Manifest, RestoreOptions},
@@ -22,7 +24,7 @@ use crate::{
 /// Copy the whole database to a file, with a manifest beside it; servers go on meanwhile
 #[derive(Args, Debug)]
 #[command(
-    after_help = "SQLite is copied by VACUUM INTO, PostgreSQL by the pg_dump on PATH (custom format). The copy is of one \
+    after_long_help = "SQLite is copied by VACUUM INTO, PostgreSQL by the pg_dump on PATH (custom format). The copy is of one \
                         moment. FILE.manifest.json says what is in it: its hash, its migrations, the rows of each table \
                         and the last event; `rollbook restore` checks them. Both hold the secrets that the database \
                         holds: keep them so."
@@ -43,7 +45,7 @@ pub(super) struct BackupCommand {
 /// Bring a backup back, and check that it is whole
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The manifest is checked before anything is touched: the hash of the file, which kind of database it is \
+    after_long_help = "The manifest is checked before anything is touched: the hash of the file, which kind of database it is \
                         of, and whether this version knows its migrations. Afterwards rows and last event are compared \
                         with it, and `rollbook doctor` is run. Exit status: 0 restored and healthy, 1 not, 2 bad usage \
                         or not confirmed."
@@ -57,7 +59,7 @@ pub(super) struct RestoreCommand {
     #[arg(long)]
     replace: bool,
 
-    /// Where ROLLBOOK_ENV is production, --replace wants this too
+    /// Where ROLLBOOK_ENV or the database itself says production, --replace wants this too
     #[arg(long = "i-know-this-destroys-data")]
     knows: bool,
 
@@ -85,8 +87,8 @@ pub(super) enum BackupCommandError {
     Log(#[from] TryInitError),
     #[error(transparent)]
     Backup(#[from] BackupError),
-    #[error("this database is set as production; nothing was changed")]
-    Production,
+    #[error(transparent)]
+    Production(#[from] ProductionError),
     #[error("it was restored, but doctor found {0} errors")]
     Unhealthy(usize),
     #[error("standard output cannot be written")]
@@ -97,8 +99,8 @@ impl BackupCommandError {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Backup(error) => error.hint(),
-            Self::Production => {
-                Some("to lose its data all the same: --i-know-this-destroys-data".to_owned())
+            Self::Production(error) => {
+                Some(error.hint("to lose its data all the same: --i-know-this-destroys-data"))
             }
             Self::Unhealthy(_) => Some("see `rollbook doctor`".to_owned()),
             Self::Log(_) | Self::Output(_) => None,
@@ -106,7 +108,7 @@ impl BackupCommandError {
     }
 
     pub(super) fn is_bad_usage(&self) -> bool {
-        matches!(self, Self::Production)
+        matches!(self, Self::Production(error) if error.is_bad_usage())
     }
 }
 
@@ -128,11 +130,23 @@ impl BackupCommand {
 }
 
 impl RestoreCommand {
+    /// Refuses to lose a database that says of itself that it is in production.
+    async fn ask_database(&self) -> Result<(), BackupCommandError> {
+        let database = match connect_for_examination(&self.common.database).await {
+            Ok(database) => database,
+            Err(ConnectError::MissingFile { .. }) => return Ok(()),
+            Err(error) => return Err(BackupError::from(error).into()),
+        };
+        let outcome = environment::require_development(&database).await;
+        close(database).await;
+        Ok(outcome?)
+    }
+
     pub(super) async fn run(self) -> Result<(), BackupCommandError> {
         log::start(&self.common.log.filter, self.common.log.format)?;
-        let production = self.environment.environment == Environment::Production;
-        if self.replace && production && !self.knows {
-            return Err(BackupCommandError::Production);
+        if self.replace && !self.knows {
+            self.environment.require_development()?;
+            self.ask_database().await?;
         }
         let options = RestoreOptions {
             replace: self.replace,

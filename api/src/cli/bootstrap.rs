@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     config::{DatabaseSettings, LogSettings},
-    output::{OutputFormat, print},
+    output::{OutputFormat, print_for_good},
 };
 use crate::core::authorization::Scope;
 use crate::core::credential::NewKey;
@@ -35,7 +35,7 @@ const LONGEST_LINE: u64 = 4 * 1024 + 2;
 /// Make the first system admin, with an organization that they own and an API key with scope *
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The key is printed once and cannot be read again. Where an admin exists already, nothing is \
+    after_long_help = "The key is printed once and cannot be read again. Where an admin exists already, nothing is \
                         changed and the exit status is 3."
 )]
 pub(super) struct BootstrapCommand {
@@ -148,7 +148,7 @@ impl BootstrapCommand {
         made?
             .answer(self.arguments.format)
             .map_err(io::Error::from)
-            .and_then(|answer| print(answer.expose_secret()))
+            .and_then(|answer| print_for_good(answer.expose_secret()))
             .map_err(BootstrapError::Output)
     }
 }

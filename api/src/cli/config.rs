@@ -34,6 +34,7 @@ pub struct DatabaseSettings {
 
     /// Most connections for requests; beside them PostgreSQL gets one for background work, SQLite the one writer
     #[arg(
+        hide_short_help = true,
         long = "database-max-connections",
         env = "ROLLBOOK_DATABASE_MAX_CONNECTIONS",
         value_name = "COUNT",
@@ -45,6 +46,7 @@ pub struct DatabaseSettings {
 
     /// Connections that are kept open even when nothing uses them
     #[arg(
+        hide_short_help = true,
         long = "database-min-connections",
         env = "ROLLBOOK_DATABASE_MIN_CONNECTIONS",
         value_name = "COUNT",
@@ -56,6 +58,7 @@ pub struct DatabaseSettings {
 
     /// Longest wait for a free connection, before the answer is 503
     #[arg(
+        hide_short_help = true,
         long = "database-acquire-timeout",
         env = "ROLLBOOK_DATABASE_ACQUIRE_TIMEOUT",
         value_name = "SECONDS",
@@ -67,6 +70,7 @@ pub struct DatabaseSettings {
 
     /// How long an unused connection stays open; 0: for ever (PostgreSQL)
     #[arg(
+        hide_short_help = true,
         long = "database-idle-timeout",
         env = "ROLLBOOK_DATABASE_IDLE_TIMEOUT",
         value_name = "SECONDS",
@@ -78,6 +82,7 @@ pub struct DatabaseSettings {
 
     /// How long a connection lives before it is replaced; 0: for ever (PostgreSQL)
     #[arg(
+        hide_short_help = true,
         long = "database-max-lifetime",
         env = "ROLLBOOK_DATABASE_MAX_LIFETIME",
         value_name = "SECONDS",
@@ -89,6 +94,7 @@ pub struct DatabaseSettings {
 
     /// Longest wait for an answer to one try to connect at start (PostgreSQL)
     #[arg(
+        hide_short_help = true,
         long = "database-connect-timeout",
         env = "ROLLBOOK_DATABASE_CONNECT_TIMEOUT",
         value_name = "SECONDS",
@@ -100,6 +106,7 @@ pub struct DatabaseSettings {
 
     /// The server aborts a statement that runs longer; 0: never, as PgBouncer needs it (PostgreSQL, not for migrations)
     #[arg(
+        hide_short_help = true,
         long = "database-statement-timeout",
         env = "ROLLBOOK_DATABASE_STATEMENT_TIMEOUT",
         value_name = "SECONDS",
@@ -111,6 +118,7 @@ pub struct DatabaseSettings {
 
     /// How long the first connection is tried again where the database is away; 0: once (PostgreSQL)
     #[arg(
+        hide_short_help = true,
         long = "database-connect-retry",
         env = "ROLLBOOK_DATABASE_CONNECT_RETRY",
         value_name = "SECONDS",
@@ -122,6 +130,7 @@ pub struct DatabaseSettings {
 
     /// Longest wait for another process that migrates
     #[arg(
+        hide_short_help = true,
         long = "migration-lock-timeout",
         env = "ROLLBOOK_MIGRATION_LOCK_TIMEOUT",
         value_name = "SECONDS",
@@ -192,6 +201,7 @@ pub struct ServeSettings {
 
     /// Threads that answer requests [default: one per core]
     #[arg(
+        hide_short_help = true,
         long,
         env = "ROLLBOOK_WORKERS",
         value_name = "COUNT",
@@ -203,6 +213,7 @@ pub struct ServeSettings {
 
     /// Longest time to answer a request, before the answer is 504
     #[arg(
+        hide_short_help = true,
         long,
         env = "ROLLBOOK_REQUEST_TIMEOUT",
         value_name = "SECONDS",
@@ -213,6 +224,7 @@ pub struct ServeSettings {
 
     /// Longest time a client may take to send a request's body
     #[arg(
+        hide_short_help = true,
         long,
         env = "ROLLBOOK_BODY_TIMEOUT",
         value_name = "SECONDS",
@@ -223,6 +235,7 @@ pub struct ServeSettings {
 
     /// Largest body of a request, before the answer is 413
     #[arg(
+        hide_short_help = true,
         long,
         env = "ROLLBOOK_BODY_LIMIT",
         value_name = "BYTES",
@@ -233,6 +246,7 @@ pub struct ServeSettings {
 
     /// How long requests in flight may take to finish after SIGTERM or SIGINT
     #[arg(
+        hide_short_help = true,
         long,
         env = "ROLLBOOK_SHUTDOWN_TIMEOUT",
         value_name = "SECONDS",
@@ -243,6 +257,7 @@ pub struct ServeSettings {
 
     /// How many passwords are hashed at once; each takes a core and 19 MiB for its time [default: one per core]
     #[arg(
+        hide_short_help = true,
         long,
         env = "ROLLBOOK_PASSWORD_HASHERS",
         value_name = "COUNT",
@@ -262,6 +277,7 @@ pub struct ServeSettings {
 
     /// What to do where the schema is not what the migrations make: warn and go on, refuse to start, or not look
     #[arg(
+        hide_short_help = true,
         long,
         env = "ROLLBOOK_SCHEMA_DRIFT",
         value_name = "POLICY",
@@ -305,6 +321,7 @@ impl Default for ServeSettings {
 pub struct LogSettings {
     /// What is logged: error, warn, info, debug, trace or off, and TARGET=LEVEL for a part, separated by commas
     #[arg(
+        hide_short_help = true,
         id = "log_filter",
         long = "log",
         env = "ROLLBOOK_LOG",
@@ -316,6 +333,7 @@ pub struct LogSettings {
 
     /// The form of the log: lines for people, or one JSON object per line
     #[arg(
+        hide_short_help = true,
         id = "log_format",
         long = "log-format",
         env = "ROLLBOOK_LOG_FORMAT",

@@ -27,8 +27,9 @@ use crate::{
 /// Check the data and the trail: references, rules, events, and that each row is what its events say
 #[derive(Args, Debug)]
 #[command(
-    after_help = "It reads everything in one snapshot and changes nothing; servers go on meanwhile. Exit status: 0 \
-                        nothing is wrong (there may be warnings), 1 something is, 2 bad usage or settings."
+    after_long_help = "It reads everything in one snapshot and changes nothing; servers go on meanwhile. Exit status: 0 \
+                        nothing is wrong (there may be warnings), 1 something is, 2 bad usage or settings, 4 there are \
+                        warnings (--strict)."
 )]
 pub(super) struct DoctorCommand {
     #[command(subcommand)]
@@ -37,6 +38,10 @@ pub(super) struct DoctorCommand {
     /// Run these checks alone: names, separated by commas
     #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = check_name)]
     only: Vec<String>,
+
+    /// End with 4 where there are warnings
+    #[arg(long)]
+    strict: bool,
 
     /// Show what is checked, and check nothing
     #[arg(long)]
@@ -75,7 +80,7 @@ enum Verb {
 /// Record a row as it is, where it is not what its events say: one more event says what it should have been and why
 #[derive(Args, Debug)]
 #[command(
-    after_help = "It takes nothing back and changes no event; of the row it sets the version. Of a row that is gone it \
+    after_long_help = "It takes nothing back and changes no event; of the row it sets the version. Of a row that is gone it \
                         records the end, of one without events the beginning; where events contradict each other, that \
                         somebody saw it. Servers go on meanwhile. Exit status: 0 recorded, 1 nothing to reconcile or \
                         failed, 2 bad usage or settings."
@@ -120,6 +125,8 @@ pub(super) enum DoctorError {
     Reconcile(#[from] ReconcileError),
     #[error("something is wrong: {0} of the checks found it")]
     Found(usize),
+    #[error("nothing is wrong, but something should be looked at: {0} of the checks found it")]
+    Warned(usize),
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
 }
@@ -154,9 +161,10 @@ impl DoctorCommand {
             OutputFormat::Json => print_json(&report)?,
             OutputFormat::Text => print(&as_text(&report))?,
         }
-        match report.overall {
-            true => Ok(()),
-            false => Err(DoctorError::Found(report.summary.errors)),
+        match report.summary.warnings {
+            _ if !report.overall => Err(DoctorError::Found(report.summary.errors)),
+            warnings @ 1.. if self.strict => Err(DoctorError::Warned(warnings)),
+            _ => Ok(()),
         }
     }
 

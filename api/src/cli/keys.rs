@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     config::{DatabaseSettings, LogSettings},
-    output::{OutputFormat, print, print_json},
+    output::{OutputFormat, print, print_for_good, print_json},
 };
 use crate::{
     core::{
@@ -28,7 +28,7 @@ use crate::{
 /// Make, list and revoke API keys without one: for who may use the database itself
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Each key and its end are in the trail: source cli, and in the metadata the command and who ran it. \
+    after_long_help = "Each key and its end are in the trail: source cli, and in the metadata the command and who ran it. \
                         Servers go on meanwhile, and take a new key, and refuse a revoked one, from the next request \
                         on. Exit status: 0 done, 1 failed, 2 bad usage or settings."
 )]
@@ -158,7 +158,7 @@ impl KeysCommand {
                 let made = keys::create(&database, &arguments.wanted()).await?;
                 let answer = self.created(&made).map_err(io::Error::from);
                 answer
-                    .and_then(|answer| print(answer.expose_secret()))
+                    .and_then(|answer| print_for_good(answer.expose_secret()))
                     .map_err(KeysCommandError::Lost)
             }
             Verb::List(ListArguments { user, revoked }) => {

@@ -12,7 +12,8 @@ use serde::Serialize;
 use tracing_subscriber::util::TryInitError;
 
 use super::{
-    config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
+    config::{DatabaseSettings, EnvironmentSettings, LogSettings},
+    environment::{self, ProductionError},
     output::{OutputFormat, print, print_json},
 };
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
 /// Bring the schema of the database to another version; without a verb: `up`
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Each migration is one transaction with its record: a process that is killed leaves the database \
+    after_long_help = "Each migration is one transaction with its record: a process that is killed leaves the database \
                         between two migrations, and the next run goes on. One process migrates at a time; others \
                         wait for it.\nExit status: 0 done, 1 failed or something was found (validate), 2 bad usage or \
                         not confirmed."
@@ -156,7 +157,7 @@ struct Confirmation {
     #[arg(short, long)]
     yes: bool,
 
-    /// Where ROLLBOOK_ENV is production, this is wanted too
+    /// Where ROLLBOOK_ENV or the database itself says production, this is wanted too
     #[arg(long = "i-know-this-destroys-data")]
     knows: bool,
 }
@@ -169,8 +170,8 @@ pub(super) enum MigrateError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Migration(#[from] MigrationError),
-    #[error("this database is set as production; nothing was changed")]
-    Production,
+    #[error(transparent)]
+    Production(#[from] ProductionError),
     #[error("not confirmed; nothing was changed")]
     Unconfirmed,
     #[error("{0} found")]
@@ -184,8 +185,8 @@ impl MigrateError {
         match self {
             Self::Connect(error) => Some(error.hint()),
             Self::Migration(error) => error.hint(),
-            Self::Production => {
-                Some("to lose its data all the same: --i-know-this-destroys-data".to_owned())
+            Self::Production(error) => {
+                Some(error.hint("to lose its data all the same: --i-know-this-destroys-data"))
             }
             Self::Unconfirmed => Some("say --yes, or answer yes on a terminal".to_owned()),
             Self::Log(_) | Self::Found(_) | Self::Output(_) => None,
@@ -193,12 +194,15 @@ impl MigrateError {
     }
 
     pub(super) fn is_bad_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Production
-                | Self::Unconfirmed
-                | Self::Migration(MigrationError::Unknown { .. } | MigrationError::WrongWay { .. })
-        )
+        match self {
+            Self::Production(error) => error.is_bad_usage(),
+            Self::Unconfirmed => true,
+            Self::Migration(error) => matches!(
+                error,
+                MigrationError::Unknown { .. } | MigrationError::WrongWay { .. }
+            ),
+            _ => false,
+        }
     }
 }
 
@@ -211,11 +215,10 @@ impl MigrateCommand {
                 to: None,
             },
         });
-        if let Some(confirmation) = verb.confirmation()
-            && self.environment.environment == Environment::Production
-            && !confirmation.knows
-        {
-            return Err(MigrateError::Production);
+        let is_guarded = verb.confirmation().is_some_and(|given| !given.knows);
+        if is_guarded {
+            // First, as it needs no database.
+            self.environment.require_development()?;
         }
         let migrations = match verb.changes() {
             true => MigrationConnection::open(&self.database).await?,
@@ -229,7 +232,20 @@ impl MigrateCommand {
         };
         let start = Instant::now();
         let passed = || start.elapsed().as_secs();
-        let work = run.verb(&verb);
+        let work = async {
+            if is_guarded {
+                environment::require_development(run.database).await?;
+            }
+            run.verb(&verb).await?;
+            match verb.changes() {
+                true => Ok(self
+                    .environment
+                    .note(run.database)
+                    .await
+                    .map_err(MigrationError::from)?),
+                false => Ok(()),
+            }
+        };
         let outcome = match verb.changes() {
             true => {
                 run.progress

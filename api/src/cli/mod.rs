@@ -4,17 +4,21 @@ use std::{
     error::Error,
     io::{self, Write, stderr},
     process::ExitCode,
+    sync::OnceLock,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 use sea_orm::sqlx;
 
 mod backup;
 pub mod bootstrap;
 pub mod config;
 mod doctor;
+mod environment;
 mod environment_file;
 mod keys;
+mod manual;
 mod migrate;
 mod openapi;
 pub mod output;
@@ -27,8 +31,10 @@ mod usage;
 use backup::{BackupCommand, BackupCommandError, RestoreCommand};
 use bootstrap::{BootstrapCommand, BootstrapError};
 use doctor::{DoctorCommand, DoctorError};
+use environment::{EnvironmentCommand, EnvironmentCommandError};
 use environment_file::EnvironmentFileError;
 use keys::{KeysCommand, KeysCommandError};
+use manual::NoSuchCommand;
 use migrate::{MigrateCommand, MigrateError};
 use output::print;
 use schema::{SchemaCommand, SchemaCommandError};
@@ -39,17 +45,21 @@ use unknown_settings::UnknownSettings;
 const FAILED: u8 = 1;
 const BAD_SETTINGS: u8 = 2;
 const ADMIN_EXISTS: u8 = 3;
+const WARNED: u8 = 4;
+const UNFINISHED: u8 = 5;
 
 /// Organizations, users, memberships, API keys and their audit trail behind one REST API.
 #[derive(Debug, Parser)]
 #[command(
     name = "rollbook",
-    version,
+    version = version(""),
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Settings are taken from flags, then the environment, then the file .env in the working directory, then \
-                  their defaults.\nExit status: 0 done, 1 failed, 2 bad usage or settings, 3 an admin exists already \
-                  (bootstrap)."
+    after_help = "`rollbook COMMAND -h` is short, `rollbook COMMAND --help` has all settings.",
+    after_long_help = "Settings are taken from flags, then the environment, then the file .env in the working directory, \
+                       then their defaults; `rollbook COMMAND --help` has them.\nExit status: 0 done, 1 failed, 2 bad \
+                       usage or settings, 3 an admin exists already (bootstrap), 4 there are warnings (doctor \
+                       --strict), 5 requests were not answered before the shutdown timeout (serve)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -67,8 +77,27 @@ enum Command {
     Backup(BackupCommand),
     Restore(RestoreCommand),
     Seed(SeedCommand),
+    Environment(EnvironmentCommand),
     /// Print the OpenAPI 3.1 document of the API; needs no database
     Openapi,
+    /// Print a script that completes commands and flags in a shell; needs no database
+    #[command(
+        after_long_help = "For bash: `rollbook completions bash > ~/.local/share/bash-completion/completions/rollbook`. \
+                           For zsh into `_rollbook` in a directory of $fpath, for fish into \
+                           ~/.config/fish/completions/rollbook.fish."
+    )]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL", value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of rollbook, or of one of its commands; needs no database
+    #[command(after_long_help = "To read one: `rollbook man migrate up | man -l -`.")]
+    Man {
+        /// Which command: its words
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -95,10 +124,14 @@ enum CommandError {
     Backup(#[from] BackupCommandError),
     #[error(transparent)]
     Seed(#[from] SeedCommandError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentCommandError),
     #[error("the OpenAPI document cannot be written as JSON")]
     Openapi(#[from] serde_json::Error),
+    #[error(transparent)]
+    Manual(#[from] NoSuchCommand),
     #[error("standard output cannot be written")]
-    Output(#[source] io::Error),
+    Output(#[from] io::Error),
 }
 
 impl CommandError {
@@ -114,45 +147,65 @@ impl CommandError {
             Self::Doctor(error) => error.hint(),
             Self::Backup(error) => error.hint(),
             Self::Seed(error) => error.hint(),
+            Self::Environment(error) => error.hint(),
+            Self::Manual(error) => Some(error.hint()),
             Self::Runtime(_) | Self::Openapi(_) | Self::Output(_) => None,
         }
     }
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::EnvironmentFile(_) | Self::UnknownSettings(_) => BAD_SETTINGS,
+            Self::EnvironmentFile(_) | Self::UnknownSettings(_) | Self::Manual(_) => BAD_SETTINGS,
+            Self::Doctor(DoctorError::Warned(_)) => WARNED,
+            Self::Serve(ServeError::Unfinished { .. }) => UNFINISHED,
             Self::Bootstrap(BootstrapError::AdminExists) => ADMIN_EXISTS,
             Self::Bootstrap(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Migrate(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Backup(error) if error.is_bad_usage() => BAD_SETTINGS,
             Self::Seed(error) if error.is_bad_usage() => BAD_SETTINGS,
+            Self::Environment(error) if error.is_bad_usage() => BAD_SETTINGS,
             _ => FAILED,
         }
     }
 }
 
-/// Runs the command that the arguments ask for.
-pub fn main() -> ExitCode {
+/// The version with the commit that it was built of, where that is known.
+fn version(commit: &str) -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    let number = env!("CARGO_PKG_VERSION");
+    match commit {
+        "" => number,
+        commit => VERSION.get_or_init(|| format!("{number} ({commit})")),
+    }
+}
+
+/// Runs the command that the arguments ask for; `commit` is what the binary was built of.
+pub fn main(commit: &str) -> ExitCode {
     // Before the arguments are parsed, because their defaults come from the environment.
     let in_file = match environment_file::load() {
         Ok(names) => names,
         Err(error) => return report(&error.into()),
     };
-    let command = match Cli::try_parse() {
+    let grammar = Cli::command().version(version(commit));
+    let parsed = grammar
+        .clone()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let command = match parsed {
         Ok(cli) => cli.command,
         Err(error) => return usage::report(&error),
     };
     // Only now: whoever asks for help gets it.
     let outcome = unknown_settings::refuse(&in_file)
         .map_err(CommandError::from)
-        .and_then(|()| run(command));
+        .and_then(|()| run(command, grammar));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error),
     }
 }
 
-fn run(command: Command) -> Result<(), CommandError> {
+fn run(command: Command, grammar: clap::Command) -> Result<(), CommandError> {
     match command {
         Command::Serve(command) => runtime()?.block_on(command.run())?,
         Command::Migrate(command) => runtime()?.block_on(command.run())?,
@@ -163,7 +216,10 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Backup(command) => runtime()?.block_on(command.run())?,
         Command::Restore(command) => runtime()?.block_on(command.run())?,
         Command::Seed(command) => runtime()?.block_on(command.run())?,
-        Command::Openapi => print(&openapi::document()?).or_else(is_closed)?,
+        Command::Environment(command) => runtime()?.block_on(command.run())?,
+        Command::Openapi => print(&openapi::document()?)?,
+        Command::Completions { shell } => print(&manual::completions(grammar, shell))?,
+        Command::Man { command } => print(&manual::page(grammar, &command)?)?,
     }
     Ok(())
 }
@@ -174,14 +230,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
         .enable_all()
         .build()
         .map_err(CommandError::Runtime)
-}
-
-/// A reader that has seen enough, such as `head`, is no failure.
-fn is_closed(error: io::Error) -> Result<(), CommandError> {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(CommandError::Output(error)),
-    }
 }
 
 fn report(error: &CommandError) -> ExitCode {

@@ -20,8 +20,16 @@ pub(super) fn print_json(answer: &impl Serialize) -> io::Result<()> {
     print(&serde_json::to_string(answer)?)
 }
 
-/// Prints to standard output, without the panic of `println!` when it is closed.
+/// Prints to standard output. A reader that has seen enough, such as `head`, is no failure.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    match print_for_good(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Prints what is lost where nobody reads it.
+pub(super) fn print_for_good(text: &str) -> io::Result<()> {
     let mut output = stdout().lock();
     writeln!(output, "{text}")?;
     output.flush()

@@ -45,7 +45,7 @@ struct DocumentCommand {
 /// Show everything missing, extra or altered, with the SQL that mends it
 #[derive(Args, Debug)]
 #[command(
-    after_help = "What the applied migrations make is made on trial: in memory, or on PostgreSQL in a schema of its own \
+    after_long_help = "What the applied migrations make is made on trial: in memory, or on PostgreSQL in a schema of its own \
                         in a transaction that is rolled back, for which the role needs the right CREATE on the \
                         database. Nothing is changed. Exit status: 0 no difference, 1 differences or failed, 2 bad \
                         usage or settings."

@@ -6,7 +6,8 @@ use clap::Args;
 use tracing_subscriber::util::TryInitError;
 
 use super::{
-    config::{DatabaseSettings, Environment, EnvironmentSettings, LogSettings},
+    config::{DatabaseSettings, EnvironmentSettings, LogSettings},
+    environment::{self, ProductionError},
     output::{OutputFormat, print, print_json},
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 /// Make believable organizations, users and memberships with their events; not in production
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Nobody made here has a password or a key. The same seed gives the same values, and is refused where it \
+    after_long_help = "Nobody made here has a password or a key. The same seed gives the same values, and is refused where it \
                         was used before; ids and times are those of the moment."
 )]
 pub(super) struct SeedCommand {
@@ -57,8 +58,8 @@ pub(super) struct SeedCommand {
 pub(super) enum SeedCommandError {
     #[error("the log cannot start")]
     Log(#[from] TryInitError),
-    #[error("this database is set as production; nothing was changed")]
-    Production,
+    #[error(transparent)]
+    Production(#[from] ProductionError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -72,7 +73,7 @@ pub(super) enum SeedCommandError {
 impl SeedCommandError {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Self::Production => Some("what is made up does not belong there".to_owned()),
+            Self::Production(error) => Some(error.hint("what is made up does not belong there")),
             Self::Connect(error) => Some(error.hint()),
             Self::Schema(error) => error.hint(),
             Self::Seed(SeedError::Again { .. }) => Some("choose another one by --seed".to_owned()),
@@ -82,25 +83,28 @@ impl SeedCommandError {
     }
 
     pub(super) fn is_bad_usage(&self) -> bool {
-        matches!(self, Self::Production | Self::Seed(SeedError::NoOwner))
+        match self {
+            Self::Production(error) => error.is_bad_usage(),
+            Self::Seed(error) => matches!(error, SeedError::NoOwner),
+            _ => false,
+        }
     }
 }
 
 impl SeedCommand {
     pub(super) async fn run(self) -> Result<(), SeedCommandError> {
         log::start(&self.log.filter, self.log.format)?;
-        if self.environment.environment == Environment::Production {
-            return Err(SeedCommandError::Production);
-        }
+        self.environment.require_development()?;
         let pools = connect(&self.database).await?;
-        require_current(&Database::new(pools.clone()).reader()).await?;
+        let database = Database::new(pools.clone());
+        require_current(&database.reader()).await?;
+        environment::require_development(&database.reader()).await?;
         let amount = Amount {
             organizations: self.organizations,
             users: self.users,
             events: self.events,
             seed: self.seed,
         };
-        let database = Database::new(pools.clone());
         let outcome = seed(&database, amount, &Progress::default()).await;
         pools.close().await;
         let made = outcome?;

@@ -14,17 +14,19 @@ use tokio::{net::TcpSocket, time::timeout};
 use tracing_subscriber::util::TryInitError;
 
 use super::{
-    config::{DatabaseSettings, LogSettings, SchemaDriftPolicy, ServeSettings},
+    config::{
+        DatabaseSettings, EnvironmentSettings, LogSettings, SchemaDriftPolicy, ServeSettings,
+    },
     describe,
     migrate::{self, MigrateError},
     output::print,
 };
 use crate::{
     app::App,
-    core::log,
+    core::{in_flight::InFlight, log},
     database::{
         self, ConnectError, Database, Pools, SchemaError, connect, connect_for_examination,
-        require_current,
+        connect_for_upkeep, require_current,
     },
     operations::{
         migration::MigrationError,
@@ -40,12 +42,15 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Answer requests
 #[derive(Args, Debug)]
 #[command(
-    after_help = "SIGTERM and SIGINT let requests in flight finish within the shutdown timeout; a second one ends \
-                        the process at once."
+    after_long_help = "SIGTERM and SIGINT let requests in flight finish within the shutdown timeout; a second one ends \
+                        the process at once. Exit status: 0 stopped with all requests answered, 1 failed or ended by a \
+                        second signal, 2 bad settings, 5 the shutdown timeout was over before all were answered."
 )]
 pub(super) struct ServeCommand {
     #[command(flatten)]
     serve: ServeSettings,
+    #[command(flatten)]
+    environment: EnvironmentSettings,
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
@@ -75,6 +80,11 @@ pub(super) enum ServeError {
     Server(#[source] io::Error),
     #[error("stopped at once by a second signal; requests in flight were cut off")]
     Interrupted,
+    #[error(
+        "the shutdown timeout of {} s was over before {requests} of the requests were answered",
+        limit.as_secs_f64()
+    )]
+    Unfinished { requests: usize, limit: Duration },
 }
 
 impl ServeError {
@@ -90,6 +100,10 @@ impl ServeError {
             ),
             Self::Compare(_) => Some(
                 "the role needs the right CREATE on the database for it; or choose ROLLBOOK_SCHEMA_DRIFT=warn or ignore"
+                    .to_owned(),
+            ),
+            Self::Unfinished { .. } => Some(
+                "ROLLBOOK_SHUTDOWN_TIMEOUT gives them more; what they had committed is there, and nothing of the others"
                     .to_owned(),
             ),
             Self::Log(_) | Self::Server(_) | Self::Interrupted => None,
@@ -125,6 +139,8 @@ impl ServeCommand {
         log::start(&self.log.filter, self.log.format)?;
         // First, so that a start that cannot succeed does not migrate.
         let reserved = reserve(self.serve.listen)?;
+        // Before anything is done with it: it may be another one than was meant.
+        tracing::info!("serving {}", self.database.url.shown());
         if self.serve.migrate {
             migrate::bring_up(&self.database).await?;
         }
@@ -136,8 +152,26 @@ impl ServeCommand {
 
     async fn look_and_answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {
         require_current(&Database::new(pools.clone()).reader()).await?;
+        self.note_environment().await?;
         self.look_for_drift().await?;
         self.answer(reserved, pools).await
+    }
+
+    async fn note_environment(&self) -> Result<(), ServeError> {
+        if !self.environment.is_production() {
+            return Ok(());
+        }
+        let connection = connect_for_upkeep(&self.database).await?;
+        let noted = self.environment.note(&connection).await;
+        database::close(connection).await;
+        if let Err(error) = noted {
+            tracing::warn!(
+                error = describe(&error),
+                "the database could not be told that it is in production; `rollbook migrate up` with \
+                 ROLLBOOK_ENV=production tells it"
+            );
+        }
+        Ok(())
     }
 
     async fn look_for_drift(&self) -> Result<(), ServeError> {
@@ -182,11 +216,13 @@ impl ServeCommand {
         let listener = self.listen(reserved)?;
         let address = listener.local_addr().map_err(ServeError::Server)?;
         let app = App::start(listener, pools.clone(), &self.serve).map_err(ServeError::Server)?;
+        let in_flight = app.in_flight();
         let (server, upkeep) = app.into_parts();
         if let Err(error) = print(&format!("rollbook listens on http://{address}")) {
             tracing::debug!(%error, "standard output is closed");
         }
-        let outcome = run_until_stopped(server, &mut signals).await;
+        let limit = self.serve.shutdown_timeout;
+        let outcome = run_until_stopped(server, &mut signals, limit, &in_flight).await;
         if timeout(CLOSE_LIMIT, upkeep.finish()).await.is_err() {
             tracing::warn!("stopped before the last uses of API keys were written");
         }
@@ -217,7 +253,12 @@ fn reserve(address: SocketAddr) -> Result<TcpSocket, ServeError> {
     reserved().map_err(|source| ServeError::Listen { address, source })
 }
 
-async fn run_until_stopped(server: Server, signals: &mut Signals) -> Result<(), ServeError> {
+async fn run_until_stopped(
+    server: Server,
+    signals: &mut Signals,
+    limit: Duration,
+    in_flight: &InFlight,
+) -> Result<(), ServeError> {
     let handle = server.handle();
     tokio::pin!(server);
     let signal = tokio::select! {
@@ -225,11 +266,25 @@ async fn run_until_stopped(server: Server, signals: &mut Signals) -> Result<(), 
         signal = signals.next() => signal,
     };
     tracing::info!(signal, "stopping: requests in flight are finished first");
+    let over = tokio::time::sleep(limit);
     let finished = async { tokio::join!(&mut server, handle.stop(true)) };
+    tokio::pin!(finished);
     tokio::select! {
-        (outcome, ()) = finished => outcome.map_err(ServeError::Server),
-        _ = signals.next() => Err(ServeError::Interrupted),
+        (outcome, ()) = &mut finished => return outcome.map_err(ServeError::Server),
+        () = over => {}
+        _ = signals.next() => return Err(ServeError::Interrupted),
     }
+    let requests = in_flight.count();
+    if requests == 0 {
+        // What is still open are connections that clients keep for later.
+        return Ok(());
+    }
+    // The server ends them now, and gives their connections to the database back.
+    tokio::select! {
+        _ = &mut finished => {}
+        _ = signals.next() => return Err(ServeError::Interrupted),
+    }
+    Err(ServeError::Unfinished { requests, limit })
 }
 
 async fn close(pools: &Pools) {

@@ -12,6 +12,7 @@ pub mod credential;
 pub mod event;
 mod forms;
 pub mod idempotency;
+pub mod in_flight;
 pub mod input;
 pub mod json;
 pub mod log;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::caller::Principal;
 use super::clock;
+use super::in_flight::Sending;
 use super::problem::{self, Kind, Problem};
 use super::state::State;
 
@@ -111,6 +112,7 @@ pub async fn surround(
     request.extensions_mut().insert(ids.clone());
     request.extensions_mut().insert(learnt.clone());
     let state = State::of(request.request());
+    let answering = state.as_ref().map(|state| state.in_flight.begin());
     let method = request.method().clone();
     // What can be read can be asked for its head alone; the connection remembers to leave the body out.
     if method == Method::HEAD {
@@ -158,7 +160,7 @@ pub async fn surround(
     let made = location.and_then(|location| id_within(location.to_str().ok()?));
     outcome.resource = outcome.resource.or(made);
     finish(state.as_ref(), &ids, start, &outcome);
-    Ok(response)
+    Ok(response.map_body(|_, body| Sending::of(body, answering)))
 }
 
 /// The id of the resource that a path names. Nothing else of a path is logged: who mistypes may have put a secret there.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, web};
 
 use super::idempotency::Running;
+use super::in_flight::InFlight;
 use super::metrics::Metrics;
 use super::password::Hasher;
 use super::usage::Usage;
@@ -23,6 +24,8 @@ pub struct State {
     pub hasher: Hasher,
     /// Idempotency keys whose requests are running.
     pub running: Running,
+    /// Requests that are not answered yet.
+    pub in_flight: InFlight,
     /// Uses of API keys that are not written yet.
     pub usage: Usage,
     /// What `/metrics` shows.

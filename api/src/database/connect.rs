@@ -16,7 +16,8 @@ use tokio::time::timeout;
 use super::{
     DatabaseUrlError, Pool, PoolUsage,
     pool::{PoolLimits, Source},
-    url::{SqliteFile, Target},
+    private_file,
+    url::{SqliteFile, Target, address},
 };
 use crate::cli::config::DatabaseSettings;
 
@@ -80,11 +81,13 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is no SQLite file, and the URL does not ask for one to be made.
+    /// There is no SQLite file.
     #[error("there is no database file {}", path.display())]
     MissingFile {
         /// The file.
         path: PathBuf,
+        /// Whether the URL asks for one to be made, which migrations do.
+        is_made: bool,
     },
     /// The SQLite file could not be opened.
     #[error("the database file {} cannot be opened", path.display())]
@@ -157,8 +160,12 @@ impl ConnectError {
             Self::Directory { .. } | Self::File { .. } => {
                 "check the path in DATABASE_URL and who may write there".to_owned()
             }
-            Self::MissingFile { .. } => {
-                "check the path in DATABASE_URL, or add ?mode=rwc to it to create the file"
+            Self::MissingFile { is_made: true, .. } => {
+                "run `rollbook migrate up`, which makes it, or check the path in DATABASE_URL"
+                    .to_owned()
+            }
+            Self::MissingFile { is_made: false, .. } => {
+                "check the path in DATABASE_URL; for a new database add ?mode=rwc to it, and run `rollbook migrate up`"
                     .to_owned()
             }
             Self::Server { source, .. } if is_missing_database(source) => {
@@ -176,14 +183,14 @@ impl ConnectError {
     }
 }
 
-/// Opens the pools of a server. Fails where the database cannot be reached now; when it goes away later, the pools
-/// recover by themselves.
+/// Opens the pools of a server. Fails where the database cannot be reached now, and makes none: that is for migrations.
+/// When it goes away later, the pools recover by themselves.
 pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError> {
     match settings.url.target()? {
         Target::Sqlite(file) => {
-            prepare_file(&file)?;
+            require_file(&file)?;
             let writer = sqlite_options(&file)
-                .create_if_missing(file.create)
+                .create_if_missing(false)
                 .journal_mode(SqliteJournalMode::Wal);
             let first = writer.connect().await;
             let first = first.map_err(|source| cannot_open(&file, source))?;
@@ -246,6 +253,36 @@ pub(super) async fn connect_for_migrations(
     }
 }
 
+/// Opens one connection to a database that is there, for a command that changes something beside the unit of work.
+pub(crate) async fn connect_for_upkeep(
+    settings: &DatabaseSettings,
+) -> Result<DatabaseConnection, ConnectError> {
+    if let Target::Sqlite(file) = settings.url.target()? {
+        require_file(&file)?;
+    }
+    connect_for_migrations(settings).await
+}
+
+/// Opens what one looks at before one migrates. Where there is no SQLite file and one is to be made, that is nothing: an
+/// empty database in memory, so that a look leaves no file behind.
+pub(super) async fn connect_before_migrations(
+    settings: &DatabaseSettings,
+) -> Result<DatabaseConnection, ConnectError> {
+    match settings.url.target()? {
+        Target::Sqlite(file) if file.create && !file.path.exists() => {
+            let pool = SqlitePoolOptions::new()
+                .max_connections(1)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .connect_with(SqliteConnectOptions::new().in_memory(true))
+                .await
+                .map_err(|source| cannot_open(&file, source))?;
+            Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+        }
+        _ => connect_for_migrations(settings).await,
+    }
+}
+
 /// Closes what a command opened for itself. By then its work is done: what does not close cleanly fails nothing.
 pub async fn close(connection: DatabaseConnection) {
     if let Err(error) = connection.close().await {
@@ -259,10 +296,8 @@ pub async fn connect_for_examination(
     settings: &DatabaseSettings,
 ) -> Result<DatabaseConnection, ConnectError> {
     match settings.url.target()? {
-        Target::Sqlite(file) if !file.path.exists() => {
-            Err(ConnectError::MissingFile { path: file.path })
-        }
         Target::Sqlite(mut file) => {
+            require_file(&file)?;
             file.options = file.options.disable_statement_logging();
             sqlite_readers(&file, settings).await
         }
@@ -324,21 +359,32 @@ fn sqlite_options(file: &SqliteFile) -> SqliteConnectOptions {
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
 }
 
-fn prepare_file(file: &SqliteFile) -> Result<(), ConnectError> {
-    let path = file.path.clone();
-    if !file.create {
-        return match file.path.exists() {
-            true => Ok(()),
-            false => Err(ConnectError::MissingFile { path }),
-        };
+fn require_file(file: &SqliteFile) -> Result<(), ConnectError> {
+    match file.path.exists() {
+        true => Ok(()),
+        false => Err(ConnectError::MissingFile {
+            path: file.path.clone(),
+            is_made: file.create,
+        }),
     }
-    let Some(directory) = file.path.parent() else {
-        return Ok(());
-    };
-    fs::create_dir_all(directory).map_err(|source| ConnectError::Directory {
-        path: directory.to_owned(),
-        source,
-    })
+}
+
+fn prepare_file(file: &SqliteFile) -> Result<(), ConnectError> {
+    if !file.create {
+        return require_file(file);
+    }
+    if let Some(directory) = file.path.parent() {
+        fs::create_dir_all(directory).map_err(|source| ConnectError::Directory {
+            path: directory.to_owned(),
+            source,
+        })?;
+    }
+    // SQLite would make it as the umask says. Its log and its shared memory get the mode that the file has.
+    if !file.path.exists() {
+        let made = private_file().create(true).open(&file.path);
+        made.map_err(|source| cannot_open(file, sqlx::Error::Io(source)))?;
+    }
+    Ok(())
 }
 
 fn cannot_open(file: &SqliteFile, source: sqlx::Error) -> ConnectError {
@@ -433,13 +479,6 @@ fn with_statement_timeout(options: PgConnectOptions, limit: Duration) -> PgConne
     options.options([("statement_timeout", limit.as_millis().to_string())])
 }
 
-fn address(options: &PgConnectOptions) -> String {
-    match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None => format!("{}:{}", options.get_host(), options.get_port()),
-    }
-}
-
 fn is_missing_database(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.as_deref() == Some("3D000")
@@ -491,9 +530,10 @@ mod tests {
     #[tokio::test]
     async fn sqlite_is_opened_as_documented() {
         let directory = tempdir().expect("a directory");
-        let pools = connect(&settings(&directory, "made/on/the/way.db?mode=rwc"))
-            .await
-            .expect("connected");
+        let settings = settings(&directory, "made/on/the/way.db?mode=rwc");
+        let migrations = connect_for_migrations(&settings).await.expect("made");
+        close(migrations).await;
+        let pools = connect(&settings).await.expect("connected");
         for pool in [&pools.reader, &pools.writer] {
             assert_eq!(pragma(pool, "journal_mode").await, "wal");
             assert_eq!(pragma(pool, "foreign_keys").await, "1");
@@ -512,10 +552,20 @@ mod tests {
     #[tokio::test]
     async fn a_missing_file_is_not_made_unasked() {
         let directory = tempdir().expect("a directory");
-        let error = connect(&settings(&directory, "absent.db"))
-            .await
-            .expect_err("refused");
-        assert!(matches!(error, ConnectError::MissingFile { .. }), "{error}");
+        let absent = settings(&directory, "absent.db");
+        let to_be_made = settings(&directory, "absent.db?mode=rwc");
+        for error in [
+            connect(&absent).await.expect_err("refused"),
+            connect(&to_be_made).await.expect_err("refused"),
+            connect_for_migrations(&absent).await.expect_err("refused"),
+            connect_for_examination(&to_be_made)
+                .await
+                .expect_err("refused"),
+        ] {
+            assert!(matches!(error, ConnectError::MissingFile { .. }), "{error}");
+            assert!(error.hint().contains("`rollbook migrate up`"), "{error}");
+        }
+        assert!(!directory.path().join("absent.db").exists());
     }
 
     #[tokio::test]

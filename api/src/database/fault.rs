@@ -31,6 +31,17 @@ pub fn classify(error: &DbErr) -> Fault {
     }
 }
 
+/// Whether PostgreSQL refused it for want of a right.
+pub(crate) fn is_denied(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some("42501")
+}
+
 fn classify_driver(error: &sqlx::Error) -> Fault {
     match error {
         sqlx::Error::Database(error) => {

@@ -7,7 +7,9 @@ use sea_orm::{
     sqlx::{self, Connection, PgConnection},
 };
 
-use super::connect::{ConnectError, close, connect_for_migrations, postgres_connection};
+use super::connect::{
+    ConnectError, close, connect_before_migrations, connect_for_migrations, postgres_connection,
+};
 use crate::cli::config::DatabaseSettings;
 
 /// Names the lock among all advisory locks of a database; any number would do, this one says whose it is.
@@ -41,7 +43,7 @@ impl MigrationConnection {
 
     /// Connects, to look only: waits for nobody.
     pub async fn open_unlocked(settings: &DatabaseSettings) -> Result<Self, ConnectError> {
-        let connection = connect_for_migrations(settings).await?;
+        let connection = connect_before_migrations(settings).await?;
         Ok(Self {
             connection,
             lock: None,

@@ -121,7 +121,8 @@ fn compare(known: Vec<String>, applied: BTreeSet<String>) -> SchemaState {
     }
 }
 
-fn is_missing_table(error: &DbErr, backend: DbBackend) -> bool {
+/// Whether a statement failed because there is no such table.
+pub(crate) fn is_missing_table(error: &DbErr, backend: DbBackend) -> bool {
     let DbErr::Query(RuntimeErr::SqlxError(error)) = error else {
         return false;
     };

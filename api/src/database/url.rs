@@ -6,8 +6,11 @@ use std::{
     str::FromStr,
 };
 
-use sea_orm::sqlx::{self, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use sea_orm::sqlx::{
+    self, ConnectOptions, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
+};
 use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
 
 /// What a PostgreSQL URL may ask for. Others would be ignored by the driver, and a misspelt `sslmode` must not be.
 const POSTGRES_PARAMETERS: [&str; 18] = [
@@ -99,6 +102,25 @@ impl DatabaseUrl {
         }
     }
 
+    /// Which database it is, for the log and for people: everything of the URL but what may be secret.
+    pub fn shown(&self) -> String {
+        match self.target() {
+            Ok(Target::Sqlite(file)) => {
+                let path = std::path::absolute(&file.path).unwrap_or(file.path);
+                format!("the SQLite file {}", path.display())
+            }
+            Ok(Target::Postgres(options)) => {
+                let user = options.get_username();
+                format!(
+                    "the PostgreSQL database {} at {} as {user}",
+                    options.get_database().unwrap_or(user),
+                    address(&options)
+                )
+            }
+            Err(_) => "a database that cannot be named".to_owned(),
+        }
+    }
+
     /// The same, as PostgreSQL's own programs take it.
     pub fn postgres_environment(&self) -> PostgresEnvironment {
         let Ok(Target::Postgres(options)) = self.target() else {
@@ -112,7 +134,10 @@ impl DatabaseUrl {
         match text.split_once(':') {
             Some(("sqlite", _)) => Ok(Target::Sqlite(Box::new(sqlite_file(text)?))),
             Some(("postgres" | "postgresql", _)) => {
-                let options = text.parse().map_err(unreadable)?;
+                let url = Url::parse(text)
+                    .map_err(|error| unreadable(sqlx::Error::Configuration(error.into())))?;
+                let options =
+                    PgConnectOptions::from_url(&with_plain_host(url)).map_err(unreadable)?;
                 check_parameters(text)?;
                 Ok(Target::Postgres(Box::new(options)))
             }
@@ -137,7 +162,7 @@ impl PostgresEnvironment {
         variables.push(("PGUSER", options.get_username().to_owned()));
         let database = options.get_database().unwrap_or(options.get_username());
         variables.push(("PGDATABASE", database.to_owned()));
-        let Ok(parsed) = url::Url::parse(url) else {
+        let Ok(parsed) = Url::parse(url) else {
             return Self(Vec::new());
         };
         if let Some(password) = parsed.password() {
@@ -185,6 +210,50 @@ impl FromStr for DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("DatabaseUrl([redacted])")
+    }
+}
+
+/// Names the host as resolvers take it. The brackets around an IPv6 address and percent-encoding are the URL's (RFC 3986,
+/// 3.2.2), and the driver leaves both where they are. A host among the parameters goes before, as it always does.
+fn with_plain_host(mut url: Url) -> Url {
+    let decoded = |name: &str| {
+        let name = percent_encoding::percent_decode_str(name).decode_utf8();
+        name.ok().map(|name| name.into_owned())
+    };
+    let host = match url.host() {
+        Some(Host::Ipv6(address)) => Some(address.to_string()),
+        Some(Host::Domain(name)) if !name.is_empty() => decoded(name),
+        _ => None,
+    };
+    let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let parameters = parameters.into_iter().map(|(name, value)| {
+        let value = match name.as_str() {
+            "host" => without_brackets(&value).to_owned(),
+            _ => value,
+        };
+        (name, value)
+    });
+    let host = host.map(|host| ("host".to_owned(), host));
+    let parameters: Vec<(String, String)> = host.into_iter().chain(parameters).collect();
+    url.query_pairs_mut().clear().extend_pairs(parameters);
+    url
+}
+
+fn without_brackets(host: &str) -> &str {
+    let inside = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    inside.unwrap_or(host)
+}
+
+/// Where a PostgreSQL is, as people read it: its socket, or host and port.
+pub(super) fn address(options: &PgConnectOptions) -> String {
+    let (host, port) = (options.get_host(), options.get_port());
+    match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        // Without the brackets the port would be a part of the address.
+        None if host.contains(':') => format!("[{host}]:{port}"),
+        None => format!("{host}:{port}"),
     }
 }
 
@@ -265,6 +334,86 @@ mod tests {
         ] {
             assert_eq!(refusal(text), None, "{text}");
         }
+    }
+
+    /// Host, address in messages, and what libpq is told.
+    fn host(text: &str) -> (String, String, String) {
+        let url: DatabaseUrl = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
+        let Ok(Target::Postgres(options)) = url.target() else {
+            panic!("{text} is PostgreSQL");
+        };
+        let environment = url.postgres_environment();
+        let mut variables = environment.variables();
+        let told = variables.find(|(name, _)| *name == "PGHOST");
+        let told = told.expect("a host").1.expose_secret().to_owned();
+        (options.get_host().to_owned(), address(&options), told)
+    }
+
+    #[test]
+    fn the_brackets_and_the_encoding_of_a_host_are_the_urls() {
+        for (text, expected, shown) in [
+            ("postgres://u:p@[::1]:5432/db", "::1", "[::1]:5432"),
+            (
+                "postgresql://u@[2001:DB8:0::7]/db",
+                "2001:db8::7",
+                "[2001:db8::7]:5432",
+            ),
+            (
+                "postgres://[::ffff:192.0.2.1]:1/db",
+                "::ffff:192.0.2.1",
+                "[::ffff:192.0.2.1]:1",
+            ),
+            (
+                "postgres://[::1]:1/db?sslmode=require&host=::2",
+                "::2",
+                "[::2]:1",
+            ),
+            ("postgres:///db?user=u&host=[::1]&port=7", "::1", "[::1]:7"),
+            (
+                "postgres:///db?hostaddr=fe80::1",
+                "fe80::1",
+                "[fe80::1]:5432",
+            ),
+            (
+                "postgres://u@db%2Dnorth.example:1/db",
+                "db-north.example",
+                "db-north.example:1",
+            ),
+            ("postgres://u@192.0.2.1:1/db", "192.0.2.1", "192.0.2.1:1"),
+        ] {
+            let (host, address, told) = host(text);
+            assert_eq!(
+                (host.as_str(), address.as_str()),
+                (expected, shown),
+                "{text}"
+            );
+            assert_eq!(told, expected, "{text}");
+        }
+        for text in [
+            "postgres://u:hunter2@[::1/db",
+            "postgres://u:hunter2@[::g]/db",
+        ] {
+            assert!(
+                matches!(refusal(text), Some(DatabaseUrlError::Unreadable(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_database_is_named_without_its_secrets() {
+        let shown = |text: &str| text.parse::<DatabaseUrl>().expect("good").shown();
+        assert_eq!(
+            shown("postgres://rollbook:hunter2@[::1]:5433/trail?password=hunter2&sslmode=require"),
+            "the PostgreSQL database trail at [::1]:5433 as rollbook"
+        );
+        let file = std::path::absolute("data/rollbook.db").expect("a path");
+        assert_eq!(
+            shown("sqlite://data/rollbook.db?mode=rwc"),
+            format!("the SQLite file {}", file.display())
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod doctor;
+pub mod environment;
 pub mod keys;
 pub mod migration;
 mod progress;
@@ -19,6 +20,8 @@ use sha2::{Digest, Sha256};
 
 use crate::core::credential::hexadecimal;
 use crate::core::event::Origin;
+use environment::ENVIRONMENT_TABLE;
+use migration::{MIGRATIONS_TABLE, RECORDS_TABLE};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -111,8 +114,14 @@ async fn data_tables(connection: &impl ConnectionTrait) -> Result<Vec<String>, D
     let mut tables = Vec::new();
     for row in rows {
         let table: String = row.try_get_by_index(0)?;
-        // What migrations need for themselves.
-        if !["seaql_migrations", "rollbook_migrations", "audit_probe"].contains(&table.as_str()) {
+        // What migrations need for themselves, and what the database is for.
+        let own = [
+            MIGRATIONS_TABLE,
+            RECORDS_TABLE,
+            ENVIRONMENT_TABLE,
+            "audit_probe",
+        ];
+        if !own.contains(&table.as_str()) {
             tables.push(table);
         }
     }

@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    api::cli::main()
+    api::cli::main(api::commit!())
 }

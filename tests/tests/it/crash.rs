@@ -241,7 +241,26 @@ async fn a_server_that_is_told_to_stop_does_not_wait_for_ever(
     let start = std::time::Instant::now();
     server.terminate();
     let status = server.ended().await;
-    assert_eq!(status.code(), Some(0), "{}", server.log());
+    assert_eq!(status.code(), Some(5), "{}", server.log());
+    let told = "the shutdown timeout of 1 s was over before 1 of the requests were answered";
+    assert!(server.log().contains(told), "{}", server.log());
     let took = start.elapsed();
     assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+/// A connection that a client keeps for later is no request.
+#[rstest]
+#[tokio::test]
+async fn a_server_that_has_answered_all_in_time_has_not_failed(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::migrated(backend).await;
+    let settings = [("ROLLBOOK_SHUTDOWN_TIMEOUT", "0.2")];
+    let mut server = ServerProcess::start(&database.url(), &settings);
+    let idle = server.caller(None);
+    idle.get("/healthz").await.ok();
+    server.terminate();
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{}", server.log());
+    drop(idle);
 }

@@ -475,9 +475,18 @@ async fn the_command_tells_what_it_found_and_by_its_status_too(
     assert_eq!(code, 2);
     assert!(error.contains("audit-completeness"), "{error}");
 
+    let large = ["--table-size-limit", "1"];
+    assert_eq!(doctor(&["--strict"]).0, 0);
+    assert_eq!(doctor(&large).0, 0, "warnings are no failure");
+    let (code, text, error) = doctor(&["--strict", large[0], large[1]]);
+    assert_eq!(code, 4);
+    assert!(text.ends_with(" 1 warnings, 0 errors\n"), "{text}");
+    assert!(error.contains("should be looked at"), "{error}");
+
     let connection = database.connect().await;
     let unowned = "UPDATE memberships SET role = 'viewer'";
     execute(&connection, unowned).await.unwrap();
+    assert_eq!(doctor(&["--strict", large[0], large[1]]).0, 1);
     let (code, text, error) = doctor(&[]);
     assert_eq!(code, 1);
     assert!(

@@ -99,7 +99,11 @@ async fn each_step_back_takes_its_own_and_nothing_else(
     assert_eq!(count(&connection, "organizations").await, 1);
     assert_eq!(migrate(&database, &["down", "--all", "--yes"]).0, 0);
     assert_eq!(schema(backend, &connection).await, nothing);
-    for table in ["seaql_migrations", "rollbook_migrations"] {
+    for table in [
+        "seaql_migrations",
+        "rollbook_migrations",
+        "rollbook_environment",
+    ] {
         assert!(
             execute(&connection, &format!("SELECT 1 FROM {table}"))
                 .await

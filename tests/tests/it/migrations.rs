@@ -374,7 +374,7 @@ pub async fn schema(backend: Backend, connection: &DatabaseConnection) -> Vec<St
     let query = match backend {
         Backend::Sqlite => {
             "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema
-             WHERE tbl_name NOT IN ('seaql_migrations', 'rollbook_migrations') ORDER BY 1"
+             WHERE tbl_name NOT IN ('seaql_migrations', 'rollbook_migrations', 'rollbook_environment') ORDER BY 1"
         }
         Backend::Postgres => POSTGRES_SCHEMA,
     };
@@ -395,4 +395,4 @@ SELECT line FROM (
       AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')
   UNION ALL SELECT concat_ws(' ', 'enum', enumtypid::regtype, enumsortorder, enumlabel), '' FROM pg_enum
   UNION ALL SELECT concat_ws(' ', 'extension', extname, obj_description(oid, 'pg_extension')), '' FROM pg_extension
-) AS schema WHERE home NOT IN ('seaql_migrations', 'rollbook_migrations') ORDER BY 1";
+) AS schema WHERE home NOT IN ('seaql_migrations', 'rollbook_migrations', 'rollbook_environment') ORDER BY 1";

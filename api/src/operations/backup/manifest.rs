@@ -121,8 +121,7 @@ impl Manifest {
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        fs::write(path, text)?;
-        File::open(path)?.sync_all()
+        fs::write(path, text)
     }
 
     pub(super) fn read(path: &Path) -> Result<Self, ManifestError> {

@@ -8,22 +8,23 @@ mod manifest;
 mod postgres;
 mod sqlite;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use migration::Migrator;
 use sea_orm::{DatabaseConnection, DbErr};
 
 pub use manifest::{LastEvent, Manifest, ManifestError};
 
 use crate::cli::config::DatabaseSettings;
-use crate::database::{ConnectError, close, connect_for_examination};
+use crate::database::{ConnectError, close, connect_for_examination, private_file};
 use crate::operations::Progress;
 use crate::operations::doctor::{self, Report};
 use crate::operations::migration::{History, names};
-use crate::operations::{count_rows, data_tables};
+use crate::operations::{count_rows, data_tables, environment};
 
 /// Why there is no backup, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,17 @@ pub enum BackupError {
         /// The file.
         path: PathBuf,
     },
+    /// The database file is somebody else's.
+    #[error(
+        "what is restored cannot be given to the owner of the database file {}; nothing was changed",
+        path.display()
+    )]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// PostgreSQL's program is not there.
     #[error("{program} cannot be started")]
     Program {
@@ -133,6 +145,7 @@ impl BackupError {
                 "restore to an empty database, or say --replace to lose what is there"
             }
             Self::InUse { .. } => "stop the server and whatever else has it open",
+            Self::Owner { .. } => "run it as that owner, or as root",
             Self::Program { .. } => {
                 "install PostgreSQL's client programs, of the server's version or newer, and put them on PATH"
             }
@@ -190,9 +203,11 @@ pub async fn backup(
         .measure(&partial.path)
         .map_err(failed(&partial.path, "read"))?;
     let beside = Manifest::path(file);
+    let written = Partial::create(&beside)?;
     manifest
-        .write(&beside)
-        .map_err(failed(&beside, "written"))?;
+        .write(&written.path)
+        .map_err(failed(&written.path, "written"))?;
+    written.finish(&beside)?;
     partial.finish(file)?;
     Ok(manifest)
 }
@@ -250,6 +265,22 @@ pub async fn restore(
     let outcome = verify(&connection, &manifest, progress).await;
     close(connection).await;
     Ok((manifest, outcome?))
+}
+
+/// Where the database was in production before, it is after, whatever the backup says of it.
+async fn carry_over(
+    production: Option<DateTime<Utc>>,
+    connection: &DatabaseConnection,
+) -> Result<(), DbErr> {
+    if let Some(since) = production {
+        environment::mark_production_since(connection, since).await?;
+    } else if environment::production_since(connection).await?.is_some() {
+        tracing::warn!(
+            "the backup is of a database in production, and so is this one from now on; `rollbook environment \
+             development` takes that back"
+        );
+    }
+    Ok(())
 }
 
 /// Is it whole, and for this database and this version?
@@ -331,11 +362,8 @@ impl Partial {
         let path = PathBuf::from(name);
         // What an earlier run left.
         drop(fs::remove_file(&path));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&path).map_err(failed(&path, "written"))?;
+        let made = private_file().create_new(true).open(&path);
+        made.map_err(failed(&path, "written"))?;
         Ok(Self { path })
     }
 

@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use chrono::{DateTime, Utc};
 use migration::Migrator;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, IsolationLevel, Statement,
@@ -17,9 +18,10 @@ use secrecy::ExposeSecret;
 use tokio::process::Command;
 
 use super::manifest::Manifest;
-use super::{BackupError, RestoreOptions, require_empty};
+use super::{BackupError, RestoreOptions, carry_over, require_empty};
 use crate::cli::config::DatabaseSettings;
 use crate::database::connect_for_examination;
+use crate::operations::environment::production_since;
 use crate::operations::schema::{Change, ObjectKind, compare};
 
 /// The dump and the manifest see one snapshot.
@@ -59,12 +61,10 @@ pub(super) async fn restore(
     file: &Path,
     options: RestoreOptions,
 ) -> Result<(), BackupError> {
-    if !options.replace {
-        let connection = connect_for_examination(settings).await?;
-        let outcome = require_empty(&connection).await;
-        connection.close().await?;
-        outcome?;
-    }
+    let connection = connect_for_examination(settings).await?;
+    let outcome = look(&connection, options).await;
+    connection.close().await?;
+    let production = outcome?;
     let mut restore = program(settings, "pg_restore");
     // All or nothing; what is there goes in the same transaction. An empty schema may be there too.
     restore
@@ -82,9 +82,24 @@ pub(super) async fn restore(
         .arg(file);
     run("pg_restore", restore).await?;
     let connection = connect_for_examination(settings).await?;
-    let outcome = take_from_everybody(&connection).await;
+    let outcome = async {
+        carry_over(production, &connection).await?;
+        take_from_everybody(&connection).await
+    };
+    let outcome = outcome.await;
     connection.close().await?;
     outcome
+}
+
+/// Nothing is lost that is not to be lost; since when the database has been in production.
+async fn look(
+    there: &DatabaseConnection,
+    options: RestoreOptions,
+) -> Result<Option<DateTime<Utc>>, BackupError> {
+    if !options.replace {
+        require_empty(there).await?;
+    }
+    Ok(production_since(there).await?)
 }
 
 /// A backup has no grants, as they name roles that another server may not have. But a function is everybody's when it is

@@ -94,6 +94,8 @@ pub struct Conclusion {
     severity: Severity,
     message: String,
     details: Vec<String>,
+    /// What to do about it, where that is not what the check says.
+    mend: Option<&'static str>,
 }
 
 impl Conclusion {
@@ -102,6 +104,7 @@ impl Conclusion {
             severity: Severity::Info,
             message: message.into(),
             details: Vec::new(),
+            mend: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Conclusion {
                 severity,
                 message: format!("{total} {}", some[usize::from(total > 1)]),
                 details: findings.shown,
+                mend: None,
             },
         }
     }
@@ -265,6 +269,7 @@ async fn run(
         severity: Severity::Error,
         message: format!("the check itself failed: {error}"),
         details: Vec::new(),
+        mend: None,
     });
     let passed = conclusion.severity == Severity::Info;
     Ok(CheckResult {
@@ -274,7 +279,7 @@ async fn run(
         severity: conclusion.severity,
         message: conclusion.message,
         details: conclusion.details,
-        mend: (!passed).then(|| check.mend()),
+        mend: (!passed).then(|| conclusion.mend.unwrap_or_else(|| check.mend())),
     })
 }
 

@@ -5,7 +5,7 @@ use migration::Migrator;
 use sea_orm::DbErr;
 
 use super::{Check, Conclusion, Examination, Findings, Severity};
-use crate::operations::migration::{MigrationError, validate};
+use crate::operations::migration::{MigrationError, irreversible, misfitting};
 use crate::operations::schema::{Difference, compare};
 
 pub(super) struct Migrations;
@@ -25,10 +25,16 @@ impl Check for Migrations {
     }
 
     async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
-        let found = match validate::<Migrator>(examination.database).await {
-            Ok(found) => found,
-            Err(error) => return not_tried(error),
-        };
+        let mut found = misfitting::<Migrator>(examination.database).await?;
+        match irreversible::<Migrator>(examination.database).await {
+            Ok(more) => found.extend(more),
+            Err(error) => {
+                let conclusion = not_tried(error)?;
+                if found.is_empty() {
+                    return Ok(conclusion);
+                }
+            }
+        }
         let mut findings = Findings::default();
         for finding in found {
             findings.push(|| format!("{}: {}", finding.migration, finding.message));
@@ -51,6 +57,15 @@ fn not_tried(error: MigrationError) -> Result<Conclusion, DbErr> {
         MigrationError::Ahead { .. } => Ok(Conclusion::good(
             "not compared: the database is newer than this version",
         )),
+        MigrationError::NotAllowed(_) => Ok(Conclusion {
+            severity: Severity::Warning,
+            mend: Some(
+                "run it by the role that migrates, or give this one the right: GRANT CREATE ON DATABASE … TO …",
+            ),
+            ..Conclusion::good(
+                "not compared: this role may not make a schema in the database, and migrations are tried in one",
+            )
+        }),
         error => Err(error.into()),
     }
 }

@@ -21,6 +21,7 @@ pub(super) use run::known;
 pub use run::{Done, Loss, down, losses, reset, up};
 pub(super) use trial::Trial;
 pub use validation::{Finding, FindingKind, validate};
+pub(super) use validation::{irreversible, misfitting};
 
 use sea_orm::DbErr;
 use sea_orm_migration::MigratorTrait;
@@ -83,6 +84,9 @@ pub enum MigrationError {
     /// Migrations cannot be tried in this database.
     #[error("the database is read-only, so migrations cannot be tried in it")]
     ReadOnly,
+    /// The role may not make the schema in which migrations are tried.
+    #[error("migrations cannot be tried here, as this role may not make a schema in the database")]
+    NotAllowed(#[source] DbErr),
     /// Another process holds the lock.
     #[error("another process has been migrating this database for longer than {} s", limit.as_secs_f64())]
     Locked {
@@ -124,6 +128,9 @@ impl MigrationError {
             Self::Taken { .. } => "if the table belongs to something else, use another database".to_owned(),
             Self::InUse(_) => "something else in this database needs it: drop or move that first".to_owned(),
             Self::ReadOnly => "it may be a standby: ask the primary".to_owned(),
+            Self::NotAllowed(_) => {
+                "use the role that migrates, or give this one the right: GRANT CREATE ON DATABASE … TO …".to_owned()
+            }
             Self::Locked { .. } => {
                 "wait for it, or give more time by ROLLBOOK_MIGRATION_LOCK_TIMEOUT".to_owned()
             }

@@ -23,7 +23,7 @@ use super::recording::{self, Direction, fingerprint};
 use super::{MigrationError, Target, resolve};
 use crate::core::clock;
 use crate::database::{Fault, classify};
-use crate::operations::count_rows;
+use crate::operations::{count_rows, environment};
 
 /// How long to pause before the lock of a SQLite file is tried again, beside the time that SQLite itself waits.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -379,6 +379,7 @@ async fn install<M: MigratorTrait>(
     let schema = Schema::new(transaction.get_database_backend());
     let mut table = schema.create_table_from_entity(record::Entity);
     transaction.execute(table.if_not_exists()).await?;
+    environment::install(&transaction).await?;
     Ok(transaction.commit().await?)
 }
 
@@ -420,12 +421,12 @@ async fn adopt<M: MigratorTrait>(
     Ok(transaction.commit().await?)
 }
 
-/// Removes the tables of migrations.
+/// Removes the tables of migrations, and of what the database is for where that is nothing to be kept.
 pub(super) async fn uninstall(database: &impl ConnectionTrait) -> Result<(), DbErr> {
     for table in [RECORDS_TABLE, MIGRATIONS_TABLE] {
         database
             .execute(Table::drop().table(table).if_exists())
             .await?;
     }
-    Ok(())
+    environment::uninstall(database).await
 }

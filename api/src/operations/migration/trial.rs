@@ -12,6 +12,7 @@ use sea_orm::{
 
 use super::MigrationError;
 use crate::core::clock;
+use crate::database::is_denied;
 
 /// A file in memory, or on PostgreSQL a schema of its own in a transaction that is rolled back.
 pub struct Trial {
@@ -27,7 +28,7 @@ impl Trial {
     /// Begins one beside a database. On PostgreSQL it takes the right to create a schema there.
     ///
     /// # Errors
-    /// [`MigrationError::ReadOnly`]; the database's.
+    /// [`MigrationError::ReadOnly`], [`MigrationError::NotAllowed`]; the database's.
     pub async fn begin(database: &DatabaseConnection) -> Result<Self, MigrationError> {
         if database.get_database_backend() == DbBackend::Sqlite {
             return Ok(Self::in_memory().await?);
@@ -46,7 +47,13 @@ impl Trial {
             "SET LOCAL lock_timeout = '2s'; CREATE SCHEMA {schema};
              SELECT set_config('search_path', '{schema}, ' || current_setting('search_path'), true)"
         );
-        transaction.execute_unprepared(&prepare).await?;
+        if let Err(error) = transaction.execute_unprepared(&prepare).await {
+            transaction.rollback().await?;
+            return Err(match is_denied(&error) {
+                true => MigrationError::NotAllowed(error),
+                false => error.into(),
+            });
+        }
         Ok(Self {
             transaction,
             schema: Some(schema),

@@ -83,10 +83,18 @@ impl Finding {
 pub async fn validate<M: MigratorTrait>(
     database: &DatabaseConnection,
 ) -> Result<Vec<Finding>, MigrationError> {
+    let mut findings = misfitting::<M>(database).await?;
+    findings.extend(irreversible::<M>(database).await?);
+    Ok(findings)
+}
+
+/// What can be found by looking alone.
+pub(in crate::operations) async fn misfitting<M: MigratorTrait>(
+    database: &DatabaseConnection,
+) -> Result<Vec<Finding>, DbErr> {
     let mut findings = duplicates::<M>();
     let history = History::read::<M>(database).await?;
     findings.extend(misfits::<M>(&history, database.get_database_backend()).await?);
-    findings.extend(irreversible::<M>(database).await?);
     Ok(findings)
 }
 
@@ -151,7 +159,8 @@ async fn misfits<M: MigratorTrait>(
     Ok(findings)
 }
 
-async fn irreversible<M: MigratorTrait>(
+/// What has to be tried.
+pub(in crate::operations) async fn irreversible<M: MigratorTrait>(
     database: &DatabaseConnection,
 ) -> Result<Vec<Finding>, MigrationError> {
     let backend = database.get_database_backend();

@@ -17,6 +17,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 use serde::Serialize;
 
+use super::environment::ENVIRONMENT_TABLE;
 use super::migration::{self, MIGRATIONS_TABLE, MigrationError, RECORDS_TABLE, Trial};
 
 /// How the schema of a database compares with what its migrations make.
@@ -79,8 +80,8 @@ pub async fn read(connection: &impl ConnectionTrait) -> Result<Catalog, DbErr> {
         DbBackend::Sqlite => sqlite::read(connection).await?,
         _ => postgres::read(connection).await?,
     };
-    // What migrations need for themselves: sea-orm-migration keeps the one, and the other is made beside it.
-    for own in [MIGRATIONS_TABLE, RECORDS_TABLE] {
+    // What migrations need for themselves: sea-orm-migration keeps the one, and the others are made beside it.
+    for own in [MIGRATIONS_TABLE, RECORDS_TABLE, ENVIRONMENT_TABLE] {
         catalog.retain(|name, _| *name != ObjectName::table(own) && !name.is_part_of(own));
     }
     Ok(catalog)
