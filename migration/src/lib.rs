@@ -9,6 +9,7 @@ mod m20261121_000003_create_memberships;
 mod m20261121_000004_create_events;
 mod m20261121_000005_create_api_keys;
 mod m20261121_000006_create_idempotency_keys;
+mod m20261201_000007_find_events_by_client;
 mod support;
 
 /// Brings a database from any earlier schema to this one, and back.
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_create_events::Migration),
             Box::new(m20261121_000005_create_api_keys::Migration),
             Box::new(m20261121_000006_create_idempotency_keys::Migration),
+            Box::new(m20261201_000007_find_events_by_client::Migration),
         ]
     }
 }
