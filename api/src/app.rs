@@ -18,7 +18,7 @@ use crate::core::metrics::Metrics;
 use crate::core::password::Hasher;
 use crate::core::state::{Document, Limits, State};
 use crate::core::usage::{self, Usage};
-use crate::core::{authentication, openapi, request};
+use crate::core::{authentication, openapi, request, space};
 use crate::database::{Database, Pools};
 use crate::resources;
 
@@ -143,13 +143,25 @@ async fn upkeep(state: State, mut stop: oneshot::Receiver<()>) {
                 }
                 return;
             }
-            _ = writing.tick() => state.usage.write(&state.database).await,
+            _ = writing.tick() => {
+                state.usage.write(&state.database).await;
+                look_for_space(&state.database).await;
+            }
             _ = cleaning.tick() => match idempotency::remove_expired(&state.database).await {
                 Ok(0) => {}
                 Ok(removed) => tracing::debug!(removed, "kept answers expired"),
                 Err(error) => tracing::warn!(%error, "expired answers could not be removed"),
             },
         }
+    }
+}
+
+/// Where the disk was full: nobody may come to write, because the server says that it is not ready.
+async fn look_for_space(database: &Database) {
+    if database.storage().was_full()
+        && let Err(error) = space::try_to_write(database).await
+    {
+        tracing::warn!(%error, "the disk of the database is still full");
     }
 }
 

@@ -18,7 +18,9 @@ pub use content::content;
 pub use database::{Backend, TestDatabase};
 pub use mutations::{Mutation, Request};
 pub use proxy::Proxy;
-pub use server_process::{ServerProcess, bootstrap, eventually, rollbook, run, spawn, told};
+pub use server_process::{
+    ServerProcess, bootstrap, eventually, rollbook, run, run_on_a_full_disk, spawn, told,
+};
 pub use snapshot::Snapshot;
 pub use stage::{Stage, unique};
 pub use wire::RawRequest;

@@ -14,7 +14,9 @@ use sea_orm::{
 use tokio::time::timeout;
 
 use super::{
-    DatabaseUrlError,
+    DatabaseUrlError, Storage,
+    fault::is_full,
+    session,
     url::{SqliteFile, Target},
 };
 use crate::cli::config::DatabaseSettings;
@@ -43,6 +45,8 @@ pub struct Pools {
     /// dies with the runtime that opened it, and each worker of the server has a runtime of its own: what still has to
     /// be written when the workers have ended needs a connection that none of them opened.
     pub background: DatabaseConnection,
+    /// What is known of the place where it is kept.
+    pub storage: Storage,
 }
 
 impl Pools {
@@ -131,6 +135,14 @@ pub enum ConnectError {
         /// What SQLite said.
         source: sqlx::Error,
     },
+    /// There is no space for it.
+    #[error("the disk of the database file {} is full, or takes nothing for another reason", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
     /// PostgreSQL could not be reached, or refused.
     #[error("cannot connect to PostgreSQL at {address}")]
     Server {
@@ -152,6 +164,14 @@ pub enum ConnectError {
     Locked {
         /// `ROLLBOOK_MIGRATION_LOCK_TIMEOUT`.
         limit: Duration,
+    },
+    /// What is prepared on a connection is not there any more when it is next used.
+    #[error(
+        "between here and PostgreSQL at {address} a pooler gives one connection to several clients by turns, such as PgBouncer in transaction mode"
+    )]
+    Shared {
+        /// Host and port, or the socket.
+        address: String,
     },
     /// A PostgreSQL that lacks what the schema needs.
     #[error("PostgreSQL {found} at {address} is too old")]
@@ -191,6 +211,10 @@ impl ConnectError {
             Self::Directory { .. } | Self::File { .. } => {
                 "check the path in DATABASE_URL and who may write there".to_owned()
             }
+            Self::Full { .. } => "disk full: make space on it, then run this again".to_owned(),
+            Self::Shared { .. } => {
+                "set pool_mode = session in PgBouncer (for this database or user) and restart it, or connect to PostgreSQL directly; see PgBouncer in docs/operations.md".to_owned()
+            }
             Self::MissingFile { .. } => {
                 "check the path in DATABASE_URL, or add ?mode=rwc to it to create the file"
                     .to_owned()
@@ -216,7 +240,9 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError>
         Target::Sqlite(file) => {
             let writer = sqlite_writer(&file, settings).await?;
             let reader = sqlite_readers(&file, settings).await?;
+            let storage = Storage::of_file(&file.path);
             Ok(Pools {
+                storage: storage.map_err(|error| cannot_open(&file, error.into()))?,
                 reader,
                 background: writer.clone(),
                 writer,
@@ -228,6 +254,7 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError>
             let pool = postgres_pool(&options, settings, settings.max_connections).await?;
             let background = postgres_pool_options(settings).connect_lazy_with(options);
             Ok(Pools {
+                storage: Storage::default(),
                 reader: pool.clone(),
                 writer: pool,
                 background: SqlxPostgresConnector::from_sqlx_postgres_pool(background),
@@ -343,7 +370,10 @@ fn prepare_file(file: &SqliteFile) -> Result<(), ConnectError> {
 
 fn cannot_open(file: &SqliteFile, source: sqlx::Error) -> ConnectError {
     let path = file.path.clone();
-    ConnectError::File { path, source }
+    match is_full(&source) {
+        true => ConnectError::Full { path, source },
+        false => ConnectError::File { path, source },
+    }
 }
 
 async fn postgres_pool(
@@ -351,9 +381,24 @@ async fn postgres_pool(
     settings: &DatabaseSettings,
     max_connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
-    let first = single(options, settings).await?;
-    if let Err(error) = first.close().await {
-        tracing::debug!(%error, "the first connection did not close cleanly");
+    let mut first = single(options, settings).await?;
+    let mut second = single(options, settings).await?;
+    let kept = session::is_kept(&mut first, &mut second, settings.connect_timeout).await;
+    for connection in [first, second] {
+        if let Err(error) = connection.close().await {
+            tracing::debug!(%error, "one of the first connections did not close cleanly");
+        }
+    }
+    match kept {
+        Ok(true) => {}
+        Ok(false) => {
+            let address = address(options);
+            return Err(ConnectError::Shared { address });
+        }
+        Err(source) => {
+            let address = address(options);
+            return Err(ConnectError::Server { address, source });
+        }
     }
     let pool = postgres_pool_options(settings)
         .max_connections(max_connections)

@@ -11,7 +11,7 @@ use sea_orm::{
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::{Activity, PoolUsage, Pools};
+use super::{Activity, PoolUsage, Pools, Storage};
 
 /// One thing that is about to be asked of the database.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,11 @@ impl Database {
         &self.activity
     }
 
+    /// What is known of the place where it is kept.
+    pub fn storage(&self) -> &Storage {
+        &self.pools.storage
+    }
+
     /// How each pool of connections stands.
     pub fn pool_usage(&self) -> Vec<PoolUsage> {
         self.pools.usage()
@@ -81,6 +86,7 @@ impl Database {
     pub fn reader(&self) -> Reader<'_> {
         Reader {
             connection: &self.pools.reader,
+            storage: &self.pools.storage,
             probe: self.probe.as_deref(),
             activity: &self.activity,
         }
@@ -95,13 +101,16 @@ impl Database {
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, DbErr> {
         let probe = self.probe.as_deref();
         check(probe, Step::Begin)?;
+        let storage = &self.pools.storage;
+        storage.find()?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let transaction = self.pools.writer.begin_with_options(options).await?;
+        let begun = self.pools.writer.begin_with_options(options).await;
         Ok(Transaction {
-            transaction,
+            transaction: storage.note(begun)?,
+            storage,
             probe,
             activity: &self.activity,
         })
@@ -127,6 +136,7 @@ async fn timed<T>(
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     connection: &'a DatabaseConnection,
+    storage: &'a Storage,
     probe: Option<&'a dyn Probe>,
     activity: &'a Activity,
 }
@@ -153,11 +163,13 @@ impl ConnectionTrait for Reader<'_> {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
+        self.storage.find()?;
         timed(self.activity, self.connection.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
+        self.storage.find()?;
         timed(self.activity, self.connection.query_all_raw(statement)).await
     }
 
@@ -170,6 +182,7 @@ impl ConnectionTrait for Reader<'_> {
 /// An open transaction. Only the core holds one.
 pub(crate) struct Transaction<'a> {
     transaction: DatabaseTransaction,
+    storage: &'a Storage,
     probe: Option<&'a dyn Probe>,
     activity: &'a Activity,
 }
@@ -181,7 +194,9 @@ impl Transaction<'_> {
             self.rollback().await;
             return Err(error);
         }
-        self.transaction.commit().await
+        self.storage.note(self.transaction.commit().await)?;
+        // Only now: what was committed into a file that was gone by then is not there.
+        Ok(self.storage.find()?)
     }
 
     /// Takes it all back, and waits until that is done: a transaction that is only dropped is rolled back later.
@@ -205,7 +220,7 @@ impl ConnectionTrait for Transaction<'_> {
             reason = "passes on what the core executes"
         )]
         let execution = self.transaction.execute_raw(statement);
-        timed(self.activity, execution).await
+        self.storage.note(timed(self.activity, execution).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -215,16 +230,18 @@ impl ConnectionTrait for Transaction<'_> {
             reason = "passes on what the core executes"
         )]
         let execution = self.transaction.execute_unprepared(sql);
-        timed(self.activity, execution).await
+        self.storage.note(timed(self.activity, execution).await)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
-        timed(self.activity, self.transaction.query_one_raw(statement)).await
+        self.storage
+            .note(timed(self.activity, self.transaction.query_one_raw(statement)).await)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
-        timed(self.activity, self.transaction.query_all_raw(statement)).await
+        self.storage
+            .note(timed(self.activity, self.transaction.query_all_raw(statement)).await)
     }
 }

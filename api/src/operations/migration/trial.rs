@@ -10,7 +10,7 @@ use sea_orm::{
     DbErr, Statement, TransactionTrait,
 };
 
-use super::MigrationError;
+use super::{MigrationError, premises};
 use crate::core::clock;
 
 /// A file in memory, or on PostgreSQL a schema of its own in a transaction that is rolled back.
@@ -47,6 +47,7 @@ impl Trial {
              SELECT set_config('search_path', '{schema}, ' || current_setting('search_path'), true)"
         );
         transaction.execute_unprepared(&prepare).await?;
+        premises::see_trigrams(&transaction).await?;
         Ok(Self {
             transaction,
             schema: Some(schema),
@@ -67,6 +68,21 @@ impl Trial {
             schema: None,
             _memory: Some(memory),
         })
+    }
+
+    /// Lets the catalog speak of extensions as it does outside: by their schema, where it is not on the search path.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn look_as_from_outside(&self) -> Result<(), DbErr> {
+        let Some(schema) = &self.schema else {
+            return Ok(());
+        };
+        // What the session has, without what was set in this transaction alone.
+        let reset = format!(
+            "SELECT set_config('search_path', '{schema}, ' || reset_val, true) FROM pg_settings WHERE name = 'search_path'"
+        );
+        self.transaction.execute_unprepared(&reset).await.map(drop)
     }
 
     /// Ends it. Nothing of it stays.
