@@ -83,6 +83,23 @@ pub fn run(database_url: &str, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("rollbook to end")
 }
 
+/// Runs a command of the binary to its end, where no file may grow larger than so many blocks of 512 bytes: to the
+/// process the disk is full.
+pub fn run_on_a_full_disk(database_url: &str, arguments: &[&str], blocks: u32) -> Output {
+    let directory = TempDir::new().expect("a temporary directory");
+    let limit = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    Command::new("/bin/sh")
+        .args(["-c", &limit])
+        .arg(binary())
+        .args(arguments)
+        .env_clear()
+        .env("DATABASE_URL", database_url)
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("a shell")
+}
+
 /// The exit code of a command that has ended, and what it said on standard output and on standard error.
 pub fn told(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
