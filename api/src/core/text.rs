@@ -293,18 +293,6 @@ impl utoipa::ToSchema for Timestamp {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub IpAddr);
 
-impl Address {
-    /// Every text that the database may have for it. A server that listened on IPv4 and IPv6 at once used to write the
-    /// mapped form of an IPv4 address.
-    pub fn spellings(self) -> Vec<String> {
-        let mapped = match self.0 {
-            IpAddr::V4(address) => Some(address.to_ipv6_mapped().to_string()),
-            IpAddr::V6(_) => None,
-        };
-        std::iter::once(self.0.to_string()).chain(mapped).collect()
-    }
-}
-
 impl Field for Address {
     fn present(value: &Value) -> Result<Self, Fault> {
         let address = text_of(value)?.parse::<IpAddr>().map_err(|_| {

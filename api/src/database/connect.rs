@@ -6,7 +6,7 @@ use backon::{ExponentialBuilder, Retryable};
 use sea_orm::{
     DatabaseConnection, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions, Connection, PgConnection,
+        self, ConnectOptions, Connection, PgConnection, SqliteConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
@@ -347,10 +347,20 @@ async fn sqlite_writer(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(has_ended_its_transaction(connection)))
         .connect_with(options.journal_mode(SqliteJournalMode::Wal))
         .await
         .map_err(|source| cannot_open(file, source))?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// Whether a connection may be used again. Where a commit or a statement fails for want of space, SQLite rolls back by
+/// itself, and the rollback of the driver fails. The driver believes from then on that a transaction is open, makes a mere
+/// savepoint of the next one, and what is acknowledged then is never committed.
+async fn has_ended_its_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A rollback may still be on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 async fn sqlite_readers(

@@ -302,7 +302,7 @@ impl ListEvents {
             )
             .add_option(api_key_id.map(|id| done_by(backend, id)))
             .add_option(source.map(Source::condition))
-            .add_option(ip_address.map(|address| Column::IpAddress.is_in(address.spellings())))
+            .add_option(ip_address.map(|address| Column::IpAddress.eq(address.0.to_string())))
             .add_option(from.map(|time| Column::EventTimestamp.gte(time.0)))
             .add_option(to.map(|time| Column::EventTimestamp.lt(time.0)))
             .add_option((!event_type.is_empty()).then_some(types))

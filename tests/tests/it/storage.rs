@@ -8,7 +8,7 @@ use api::database::DatabaseUrl;
 use rstest::rstest;
 use sea_orm::DatabaseConnection;
 use serde_json::json;
-use tests::database::{TestDatabase, execute};
+use tests::database::{TestDatabase, execute, text_rows};
 use tests::{
     Answer, Backend, Caller, ServerProcess, TestApp, bootstrap, eventually, run,
     run_on_a_full_disk, told, unique,
@@ -81,6 +81,65 @@ async fn a_full_disk_is_called_so_and_the_server_recovers_by_itself(
     })
     .await;
     create(&app.system_admin).await.created();
+}
+
+/// What a full disk may do to a transaction, done by a trigger: SQLite takes all of it back by itself.
+#[tokio::test]
+async fn a_transaction_that_the_database_took_back_is_not_mistaken_for_an_open_one() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let connection = app.database.connect().await;
+    let trigger = "CREATE TRIGGER take_back BEFORE INSERT ON memberships BEGIN SELECT RAISE(ROLLBACK, 'taken back'); END";
+    execute(&connection, trigger).await.unwrap();
+    create(&app.system_admin).await.is_problem(500, "internal");
+    execute(&connection, "DROP TRIGGER take_back")
+        .await
+        .unwrap();
+    // One that is refused and taken back in the ordinary way, between.
+    let taken = json!({"name": "First", "slug": "first"});
+    let refused = app.system_admin.post("/v1/organizations", taken).await;
+    refused.is_problem(409, "already-exists");
+    for _ in 0..3 {
+        is_there(&connection, &create(&app.system_admin).await).await;
+    }
+    execute(&connection, "BEGIN IMMEDIATE; ROLLBACK")
+        .await
+        .unwrap();
+}
+
+/// What was acknowledged others see, too.
+async fn is_there(connection: &DatabaseConnection, answer: &Answer) {
+    let slug = answer.created()["slug"].as_str().unwrap().to_owned();
+    let found = format!("SELECT slug FROM organizations WHERE slug = '{slug}'");
+    assert_eq!(text_rows(connection, &found).await, [slug]);
+}
+
+/// Commits that fail: SQLite rolls back by itself then, and the driver must not lose count of its transactions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_there() {
+    let database = TestDatabase::migrated(Backend::Sqlite).await;
+    let admin = bootstrap(&database);
+    // The write-ahead log may have a dozen pages: room for one change and a part of the next.
+    for blocks in [100, 140, 180, 220] {
+        let server = ServerProcess::start_on_a_full_disk(&database.url(), blocks);
+        let caller = server.caller(Some(&admin.key));
+        let connection = database.connect().await;
+        let mut refused = 0;
+        for _ in 0..12 {
+            let answer = create(&caller).await;
+            if answer.status != 201 {
+                says(&answer, "Disk full");
+                refused += 1;
+                continue;
+            }
+            is_there(&connection, &answer).await;
+        }
+        assert!(refused > 2, "{blocks}: {}", server.log());
+        says(&server.caller(None).get("/readyz").await, "Disk full");
+        // Nobody holds the lock.
+        execute(&connection, "BEGIN IMMEDIATE; ROLLBACK")
+            .await
+            .unwrap();
+    }
 }
 
 #[rstest]
@@ -232,9 +291,7 @@ fn with_name(url: &str, name: &str) -> String {
 async fn tables_of(url: &str) -> usize {
     let connection: DatabaseConnection = sea_orm::Database::connect(url).await.unwrap();
     let question = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
-    let tables = tests::database::text_rows(&connection, question)
-        .await
-        .len();
+    let tables = text_rows(&connection, question).await.len();
     connection.close().await.unwrap();
     tables
 }
