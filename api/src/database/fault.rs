@@ -31,24 +31,31 @@ pub enum Fault {
 
 /// Classifies a database error.
 pub fn classify(error: &DbErr) -> Fault {
+    match (driver_error(error), error) {
+        (Some(error), _) => classify_driver(error),
+        (None, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) => Fault::Unreachable,
+        (None, _) => Fault::Other,
+    }
+}
+
+/// What the driver said, where it was the driver.
+fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
-        DbErr::ConnectionAcquire(_) => Fault::Unreachable,
         DbErr::Conn(RuntimeErr::SqlxError(error))
         | DbErr::Exec(RuntimeErr::SqlxError(error))
-        | DbErr::Query(RuntimeErr::SqlxError(error)) => classify_driver(error),
-        DbErr::Conn(_) => Fault::Unreachable,
-        _ => Fault::Other,
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
     }
+}
+
+/// What the database itself answered, where it did: not a fault on the way to it.
+pub(super) fn answer(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+    driver_error(error).and_then(sqlx::Error::as_database_error)
 }
 
 /// Whether PostgreSQL refused it for want of a right.
 pub(crate) fn is_denied(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
-        error
-    else {
-        return false;
-    };
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = answer(error).and_then(|error| error.code());
     code.as_deref() == Some("42501")
 }
 
@@ -59,13 +66,7 @@ pub(super) fn is_full(error: &sqlx::Error) -> bool {
 
 /// Whether another process holds the lock of the SQLite file: it may be gone by itself.
 pub fn is_busy(error: &DbErr) -> bool {
-    let (DbErr::Conn(RuntimeErr::SqlxError(error))
-    | DbErr::Exec(RuntimeErr::SqlxError(error))
-    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = answer(error).and_then(|error| error.code());
     let code = code.and_then(|code| code.parse::<u32>().ok());
     // SQLITE_BUSY and SQLITE_LOCKED, whatever they are extended by.
     code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
@@ -94,11 +95,9 @@ fn classify_driver(error: &sqlx::Error) -> Fault {
                 "40001" | "40P01" | "55P03" => Fault::Contention,
                 // PostgreSQL: query_canceled.
                 "57014" => Fault::CutShort,
-                // PostgreSQL: class 08 (connection), 57P0x (shutdown), 53300 (too many connections), 25006 (read only, after a failover).
+                // PostgreSQL: 53300 (too many connections), 25006 (read only, after a failover).
                 "53300" | "25006" => Fault::Unreachable,
-                code if code.len() == 5 && (code.starts_with("08") || code.starts_with("57P0")) => {
-                    Fault::Unreachable
-                }
+                code if ends_a_connection(code) => Fault::Unreachable,
                 // PostgreSQL: disk_full.
                 "53100" => Fault::Full,
                 code if is_full_for_sqlite(code) => Fault::Full,
@@ -125,22 +124,19 @@ fn classify_driver(error: &sqlx::Error) -> Fault {
 
 /// Whether the connection on which it happened is of no use any more.
 pub(super) fn is_connection_lost(error: &DbErr) -> bool {
-    let (DbErr::Conn(RuntimeErr::SqlxError(error))
-    | DbErr::Exec(RuntimeErr::SqlxError(error))
-    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    match &**error {
-        // PostgreSQL: class 08 (connection), 57P0x (shutdown, also by pg_terminate_backend), 25P03 and 57P05 (idle for
-        // longer than the server allows).
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            code.len() == 5
-                && (code.starts_with("08") || code.starts_with("57P0") || code == "25P03")
-        }),
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+    match driver_error(error) {
+        // Or 25P03: idle in a transaction for longer than the server allows.
+        Some(sqlx::Error::Database(error)) => error
+            .code()
+            .is_some_and(|code| ends_a_connection(&code) || code == "25P03"),
+        Some(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed) => true,
         _ => false,
     }
+}
+
+/// PostgreSQL: class 08 (connection), and 57P0x (shutdown, also by pg_terminate_backend; idle for too long).
+fn ends_a_connection(code: &str) -> bool {
+    code.len() == 5 && (code.starts_with("08") || code.starts_with("57P0"))
 }
 
 /// A database error that no rule of the resource explains.

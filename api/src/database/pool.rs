@@ -18,7 +18,7 @@ use sea_orm::{ConnAcquireErr, DbBackend, DbErr, ExecResult, QueryResult, Runtime
 use sea_query_sqlx::SqlxValues;
 use tokio::time::{sleep, timeout};
 
-use super::fault::is_connection_lost;
+use super::fault::{answer, is_connection_lost};
 
 /// A PostgreSQL connection that idled this long is asked whether it lives before it is used. A busy one is not: each
 /// that breaks in use costs its one statement, and makes all others suspect.
@@ -494,7 +494,7 @@ impl Lease {
         self.in_statement = match &outcome {
             Ok(_) => false,
             // What the database refused has ended; of anything else nothing is known.
-            Err(error) => is_connection_lost(error) || !is_answer(error),
+            Err(error) => is_connection_lost(error) || answer(error).is_none(),
         };
         outcome
     }
@@ -526,8 +526,8 @@ impl Lease {
             Driver::Postgres(_) => "BEGIN",
             Driver::Sqlite(_) => "BEGIN IMMEDIATE",
         };
-        self.in_transaction = true;
         self.run(begin).await?;
+        self.in_transaction = true;
         Ok(())
     }
 
@@ -542,14 +542,6 @@ impl Lease {
         self.in_transaction = false;
         Ok(())
     }
-}
-
-/// Whether it is the database's own answer to a statement, and not a fault on the way.
-fn is_answer(error: &DbErr) -> bool {
-    let (DbErr::Conn(error) | DbErr::Exec(error) | DbErr::Query(error)) = error else {
-        return false;
-    };
-    matches!(error, RuntimeErr::SqlxError(error) if matches!(**error, sqlx::Error::Database(_)))
 }
 
 impl Drop for Lease {

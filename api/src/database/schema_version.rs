@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use migration::Migrator;
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, RuntimeErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 use sea_orm_migration::MigratorTrait;
+
+use super::fault::answer;
 
 /// How the schema of a database compares with the migrations of this build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,10 +157,7 @@ fn compare(known: Vec<String>, applied: BTreeMap<String, bool>) -> SchemaState {
 
 /// Whether a table or a column is not there.
 pub(crate) fn is_missing(error: &DbErr) -> bool {
-    let DbErr::Query(RuntimeErr::SqlxError(error)) = error else {
-        return false;
-    };
-    let Some(error) = error.as_database_error() else {
+    let Some(error) = answer(error) else {
         return false;
     };
     matches!(error.code().as_deref(), Some("42P01" | "42703"))
