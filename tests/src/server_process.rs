@@ -40,7 +40,10 @@ pub struct Bootstrapped {
 
 /// `rollbook` with this database and no other setting, in a directory of its own, so that no `.env` is found.
 pub fn rollbook(directory: &TempDir, database_url: &str) -> Command {
-    let mut command = Command::new(binary());
+    alone(Command::new(binary()), directory, database_url)
+}
+
+fn alone(mut command: Command, directory: &TempDir, database_url: &str) -> Command {
     command
         .env_clear()
         .env("DATABASE_URL", database_url)
@@ -87,16 +90,8 @@ pub fn run(database_url: &str, arguments: &[&str], input: &str) -> Output {
 fn rollbook_on_a_full_disk(directory: &TempDir, database_url: &str, blocks: u32) -> Command {
     let limit = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     let mut command = Command::new("/bin/sh");
-    command
-        .args(["-c", &limit])
-        .arg(binary())
-        .env_clear()
-        .env("DATABASE_URL", database_url)
-        .current_dir(directory.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
+    command.args(["-c", &limit]).arg(binary());
+    alone(command, directory, database_url)
 }
 
 /// Runs a command of the binary to its end, where no file may grow larger than so many blocks of 512 bytes.

@@ -185,8 +185,8 @@ impl DoctorCommand {
         arguments: &ReconcileArguments,
         pools: &Pools,
     ) -> Result<Reconciled, DoctorError> {
-        require_current(&Database::new(pools.clone()).reader()).await?;
         let database = Database::new(pools.clone());
+        require_current(&database.reader()).await?;
         let reason = arguments.reason.clone();
         Ok(doctor::reconcile(&database, arguments.id, reason).await?)
     }

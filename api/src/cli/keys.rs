@@ -151,8 +151,8 @@ impl KeysCommand {
     }
 
     async fn act(&self, pools: &Pools) -> Result<(), KeysCommandError> {
-        require_current(&Database::new(pools.clone()).reader()).await?;
         let database = Database::new(pools.clone());
+        require_current(&database.reader()).await?;
         match &self.verb {
             Verb::Create(arguments) => {
                 let made = keys::create(&database, &arguments.wanted()).await?;

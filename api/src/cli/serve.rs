@@ -11,6 +11,7 @@ use std::{
 use actix_web::dev::Server;
 use clap::Args;
 use migration::Migrator;
+use sea_orm::DatabaseConnection;
 use tokio::{net::TcpSocket, time::timeout};
 use tracing_subscriber::util::TryInitError;
 
@@ -26,8 +27,8 @@ use crate::{
     app::App,
     core::{in_flight::InFlight, log},
     database::{
-        self, ConnectError, Database, Pools, SchemaError, ServerMark, connect,
-        connect_for_examination, connect_for_upkeep, require_current,
+        self, ConnectError, Database, Pools, SchemaError, ServerMark, connect, connect_for_upkeep,
+        require_current,
     },
     operations::{
         migration::MigrationError,
@@ -154,38 +155,40 @@ impl ServeCommand {
 
     async fn look_and_answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {
         require_current(&Database::new(pools.clone()).reader()).await?;
-        self.note_environment().await?;
-        self.look_for_drift().await?;
+        self.examine().await?;
         self.answer(reserved, pools).await
     }
 
-    async fn note_environment(&self) -> Result<(), ServeError> {
-        if !self.environment.is_production() {
+    /// On one connection beside the pools: it waits for none that a worker will open.
+    async fn examine(&self) -> Result<(), ServeError> {
+        let compares = self.serve.schema_drift != SchemaDriftPolicy::Ignore;
+        if !compares && !self.environment.is_production() {
             return Ok(());
         }
         let connection = connect_for_upkeep(&self.database).await?;
-        let noted = self.environment.note(&connection).await;
+        self.note_environment(&connection).await;
+        let outcome = self.look_for_drift(&connection).await;
         database::close(connection).await;
-        if let Err(error) = noted {
+        outcome
+    }
+
+    async fn note_environment(&self, connection: &DatabaseConnection) {
+        if let Err(error) = self.environment.note(connection).await {
             tracing::warn!(
                 error = describe(&error),
                 "the database could not be told that it is in production; `rollbook migrate up` with \
                  ROLLBOOK_ENV=production tells it"
             );
         }
-        Ok(())
     }
 
-    async fn look_for_drift(&self) -> Result<(), ServeError> {
+    async fn look_for_drift(&self, connection: &DatabaseConnection) -> Result<(), ServeError> {
         let is_refused = match self.serve.schema_drift {
             SchemaDriftPolicy::Ignore => return Ok(()),
             SchemaDriftPolicy::Warn => false,
             SchemaDriftPolicy::Refuse => true,
         };
-        let connection = connect_for_examination(&self.database).await?;
-        let compared = compare::<Migrator>(&connection).await;
-        database::close(connection).await;
-        match compared {
+        match compare::<Migrator>(connection).await {
             Ok(Comparison { differences, .. }) => {
                 let Some(first) = differences.first() else {
                     return Ok(());

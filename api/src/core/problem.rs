@@ -58,7 +58,7 @@ problem_kinds! {
     /// The path exists, the method does not.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
         "This path does not take this method. The `Allow` header lists those that it takes.";
-    /// The body came too slowly.
+    /// The head or the body came too slowly.
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request took too long to arrive",
         "The request's head or body did not arrive within the time limit. Nothing was changed. Send it again.";
     /// A unique value is taken.

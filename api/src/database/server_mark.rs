@@ -1,8 +1,10 @@
 //! Servers that have one SQLite file open know of each other.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use super::private_file;
 
 /// That a server has a SQLite file open, for as long as this lives: a lock on a file beside it, shared by all who do.
 /// The system takes the lock back from a process that was killed, so the file itself says nothing.
@@ -18,7 +20,8 @@ impl ServerMark {
     /// # Errors
     /// Where the file beside it cannot be made, or the file system has no locks.
     pub fn leave(database: &Path) -> io::Result<Self> {
-        let file = open(&beside(database))?;
+        let mut options = private_file();
+        let file = options.create(true).open(beside(database))?;
         let is_alone = match file.try_lock() {
             // Others must see it, and be able to leave their own.
             Ok(()) => true,
@@ -43,12 +46,4 @@ fn beside(database: &Path) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push("-served");
     path.into()
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
