@@ -13,7 +13,7 @@ use serde_json::Value;
 use tests::database::{Backend, TestDatabase, execute, text_rows};
 use tests::{Proxy, eventually, run, spawn, told};
 
-use crate::migrations::{TABLES, count, fill, schema};
+use crate::migrations::{TABLES, count, down_to, fill, schema};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -64,7 +64,7 @@ async fn each_step_back_takes_its_own_and_nothing_else(
     assert_eq!(tables(backend, &connection).await, TABLES[..5]);
     migrate(&database, &["up"]);
     fill(backend, &connection).await;
-    migrate(&database, &["down", "--yes"]);
+    migrate(&database, &["down", "--to", "create_api_keys", "--yes"]);
     let users = rows(&connection, backend, "users").await;
 
     let (code, output, error) = migrate(&database, &["down", "--yes"]);
@@ -155,7 +155,7 @@ async fn what_was_applied_is_recorded_with_when_how_long_and_what(
     );
     let status = json(&database, &["status"]);
     let migrations = status["migrations"].as_array().unwrap();
-    assert_eq!(migrations.len(), TABLES.len());
+    assert_eq!(migrations.len(), Migrator::migrations().len());
     for (index, migration) in migrations.iter().enumerate() {
         assert_eq!(
             migration["status"],
@@ -201,7 +201,7 @@ async fn what_the_stock_tool_did_is_adopted(
     );
 
     // And back: the stock tool goes on, and what it rolled back is forgotten.
-    Migrator::down(&connection, Some(2)).await.unwrap();
+    down_to(&connection, "create_events").await;
     assert_eq!(
         json(&database, &["current"])["current"],
         "m20261121_000004_create_events"
@@ -223,7 +223,10 @@ async fn a_plan_shows_the_sql_and_what_it_does_and_changes_nothing(
     let nothing = schema(backend, &connection).await;
     let plan = json(&database, &["plan"]);
     assert_eq!(plan["direction"], "up");
-    assert_eq!(plan["migrations"].as_array().unwrap().len(), TABLES.len());
+    assert_eq!(
+        plan["migrations"].as_array().unwrap().len(),
+        Migrator::migrations().len()
+    );
     assert_eq!(schema(backend, &connection).await, nothing);
     let (_, text, _) = migrate(&database, &["plan", "--to", "create_users"]);
     assert!(
@@ -240,9 +243,10 @@ async fn a_plan_shows_the_sql_and_what_it_does_and_changes_nothing(
     migrate(&database, &["up"]);
     let full = schema(backend, &connection).await;
     assert!(migrate(&database, &["plan"]).1.contains("nothing to do"));
-    let plan = json(&database, &["plan", "--down", "2"]);
+    let plan = json(&database, &["plan", "--down", "--to", "create_events"]);
     assert_eq!(plan["direction"], "down");
-    let effects: Vec<&Value> = plan["migrations"][1]["statements"]
+    let last = plan["migrations"].as_array().unwrap().last().unwrap();
+    let effects: Vec<&Value> = last["statements"]
         .as_array()
         .unwrap()
         .iter()
@@ -273,7 +277,7 @@ async fn what_loses_data_wants_to_be_confirmed(
     migrate(&database, &["up"]);
     fill(backend, &connection).await;
     let full = schema(backend, &connection).await;
-    let (code, output, error) = migrate(&database, &["down", "3"]);
+    let (code, output, error) = migrate(&database, &["down", "--to", "create_memberships"]);
     assert_eq!((code, output.as_str()), (2, ""));
     assert!(
         error.contains("loses events with 5 rows (m20261121_000004_create_events)"),
@@ -375,7 +379,7 @@ async fn of_two_that_migrate_at_once_one_does_and_the_other_waits(
             .matches("applied m")
             .count();
     }
-    assert_eq!(applied, TABLES.len());
+    assert_eq!(applied, Migrator::migrations().len());
     assert_eq!(tables(backend, &connection).await, TABLES);
     assert_eq!(migrate(&database, &["validate"]).0, 0);
 }
@@ -451,7 +455,7 @@ async fn killed_in_the_middle_it_stands_between_two_migrations_on_postgres() {
 async fn killed_at_any_time_it_stands_between_two_migrations(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
-    for lines in 0..TABLES.len() {
+    for lines in 0..Migrator::migrations().len() {
         let database = TestDatabase::empty(backend).await;
         let connection = database.connect().await;
         let mut child = spawn(&database.url(), &["migrate", "up"], &[]);
@@ -464,8 +468,8 @@ async fn killed_at_any_time_it_stands_between_two_migrations(
             .await
             .unwrap();
         let made = tables(backend, &connection).await;
-        assert!(made.len() >= lines);
-        assert_eq!(history.applied().len(), made.len());
+        assert!(history.applied().len() >= lines);
+        assert_eq!(history.applied().len().min(TABLES.len()), made.len());
         assert_eq!(migrate(&database, &["up"]).0, 0);
         assert_eq!(migrate(&database, &["validate"]).0, 0);
         assert_eq!(tables(backend, &connection).await, TABLES);
