@@ -6,7 +6,8 @@ use sea_orm::{DatabaseConnection, DbBackend};
 
 use crate::database::text_rows;
 
-/// The tables of the database, but for those that say which migrations were applied.
+/// The tables of the database that have rows to show: not those that say which migrations were applied, nor the one that
+/// the triggers of SQLite look at.
 pub async fn tables(connection: &DatabaseConnection) -> Vec<String> {
     let query = match connection.get_database_backend() {
         DbBackend::Postgres => {
@@ -15,7 +16,7 @@ pub async fn tables(connection: &DatabaseConnection) -> Vec<String> {
         }
         _ => {
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
-             AND name NOT IN ('seaql_migrations', 'rollbook_migrations') ORDER BY 1"
+             AND name NOT IN ('seaql_migrations', 'rollbook_migrations', 'audit_probe') ORDER BY 1"
         }
     };
     text_rows(connection, query).await
