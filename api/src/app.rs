@@ -22,7 +22,7 @@ use crate::core::metrics::Metrics;
 use crate::core::password::Hasher;
 use crate::core::state::{Document, Limits, State};
 use crate::core::usage::{self, Usage};
-use crate::core::{authentication, openapi, request, unparsed};
+use crate::core::{authentication, openapi, request, space, unparsed};
 use crate::database::{Database, Pools};
 use crate::resources;
 
@@ -149,7 +149,10 @@ async fn upkeep(state: State, mut stop: oneshot::Receiver<()>) {
                 }
                 return;
             }
-            _ = writing.tick() => state.usage.write(&state.database).await,
+            _ = writing.tick() => {
+                state.usage.write(&state.database).await;
+                look_for_space(&state.database).await;
+            }
             _ = cleaning.tick() => match idempotency::remove_expired(&state.database).await {
                 Ok(0) => {}
                 Ok(removed) => tracing::debug!(removed, "kept answers expired"),
@@ -202,6 +205,15 @@ fn serve(
         .and_then(http)
     };
     Ok(builder.listen("http", listener, service)?.run())
+}
+
+/// Where the disk was full: nobody may come to write, because the server says that it is not ready.
+async fn look_for_space(database: &Database) {
+    if database.storage().was_full()
+        && let Err(error) = space::try_to_write(database).await
+    {
+        tracing::warn!(%error, "the disk of the database is still full");
+    }
 }
 
 /// Every route, once: the server and the document are made of it.

@@ -224,6 +224,11 @@ impl TestApp {
         page["data"].as_array().expect("a page").clone()
     }
 
+    /// The connections of the server.
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
     /// Stops the server gracefully.
     pub async fn stop(mut self) {
         self.shut_down().await;

@@ -20,7 +20,7 @@ pub use database::{Backend, TestDatabase};
 pub use mutations::{Mutation, Request};
 pub use proxy::Proxy;
 pub use server_process::{
-    ServerProcess, binary, bootstrap, eventually, rollbook, run, spawn, told,
+    ServerProcess, binary, bootstrap, eventually, rollbook, run, run_on_a_full_disk, spawn, told,
 };
 pub use snapshot::Snapshot;
 pub use stage::{Stage, unique};

@@ -83,6 +83,31 @@ pub fn run(database_url: &str, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("rollbook to end")
 }
 
+/// As [`rollbook`], where no file may grow larger than so many blocks of 512 bytes: to the process the disk is full.
+fn rollbook_on_a_full_disk(directory: &TempDir, database_url: &str, blocks: u32) -> Command {
+    let limit = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &limit])
+        .arg(binary())
+        .env_clear()
+        .env("DATABASE_URL", database_url)
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command of the binary to its end, where no file may grow larger than so many blocks of 512 bytes.
+pub fn run_on_a_full_disk(database_url: &str, arguments: &[&str], blocks: u32) -> Output {
+    let directory = TempDir::new().expect("a temporary directory");
+    rollbook_on_a_full_disk(&directory, database_url, blocks)
+        .args(arguments)
+        .output()
+        .expect("a shell")
+}
+
 /// The exit code of a command that has ended, and what it said on standard output and on standard error.
 pub fn told(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -132,7 +157,19 @@ impl ServerProcess {
     /// Starts a server on a free port, with these environment variables, and waits until it listens.
     pub fn start(database_url: &str, settings: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let mut child = rollbook(&directory, database_url)
+        let command = rollbook(&directory, database_url);
+        Self::serve(directory, command, settings)
+    }
+
+    /// Starts a server where no file may grow larger than so many blocks of 512 bytes.
+    pub fn start_on_a_full_disk(database_url: &str, blocks: u32) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let command = rollbook_on_a_full_disk(&directory, database_url, blocks);
+        Self::serve(directory, command, &[])
+    }
+
+    fn serve(directory: TempDir, mut command: Command, settings: &[(&str, &str)]) -> Self {
+        let mut child = command
             .arg("serve")
             .env("ROLLBOOK_LISTEN", "127.0.0.1:0")
             .env("ROLLBOOK_WORKERS", "2")

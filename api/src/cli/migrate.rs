@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     core::log,
-    database::{ConnectError, MigrationConnection},
+    database::{ConnectError, MigrationConnection, require_current},
     operations::Progress,
     operations::migration::{
         self as operation, Direction, Done, Finding, History, Loss, MigrationError, Plan, Remains,
@@ -290,7 +290,15 @@ pub(super) async fn bring_up(settings: &DatabaseSettings) -> Result<(), MigrateE
             "applied"
         );
     });
-    let outcome = outcome.await;
+    let outcome = match outcome.await {
+        // The database is newer, and this version can go on with it: there is nothing to do.
+        Err(MigrationError::Ahead { .. })
+            if require_current(migrations.connection()).await.is_ok() =>
+        {
+            Ok(Vec::new())
+        }
+        outcome => outcome,
+    };
     migrations.close().await;
     outcome?;
     Ok(())
@@ -492,7 +500,12 @@ impl Run<'_> {
             print("-- nothing to do")?;
         }
         for migration in plan.migrations {
-            print(&format!("-- {}\n", migration.name))?;
+            print(&format!("-- {}", migration.name))?;
+            print(match (direction, migration.compatible) {
+                (Direction::Up, true) => "-- servers of the version before go on\n",
+                (Direction::Up, false) => "-- servers of the version before cannot go on\n",
+                (Direction::Down, _) => "",
+            })?;
             for statement in migration.statements {
                 for effect in statement.effects {
                     print(&format!("-- {effect}"))?;

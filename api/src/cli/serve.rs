@@ -4,6 +4,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::Path,
     time::Duration,
 };
 
@@ -25,8 +26,8 @@ use crate::{
     app::App,
     core::{in_flight::InFlight, log},
     database::{
-        self, ConnectError, Database, Pools, SchemaError, connect, connect_for_examination,
-        connect_for_upkeep, require_current,
+        self, ConnectError, Database, Pools, SchemaError, ServerMark, connect,
+        connect_for_examination, connect_for_upkeep, require_current,
     },
     operations::{
         migration::MigrationError,
@@ -145,6 +146,7 @@ impl ServeCommand {
             migrate::bring_up(&self.database).await?;
         }
         let pools = connect(&self.database).await?;
+        let _mark = self.database.url.file().and_then(|file| leave_mark(&file));
         let outcome = self.look_and_answer(reserved, &pools).await;
         close(&pools).await;
         outcome
@@ -200,6 +202,8 @@ impl ServeCommand {
                 );
                 Ok(())
             }
+            // What newer migrations make is not known here; that this version goes on with it was found before.
+            Err(MigrationError::Ahead { .. }) => Ok(()),
             Err(error) if is_refused => Err(ServeError::Compare(error)),
             Err(error) => {
                 tracing::warn!(
@@ -235,6 +239,26 @@ impl ServeCommand {
             .listen(BACKLOG)
             .and_then(tokio::net::TcpListener::into_std)
             .map_err(|source| ServeError::Listen { address, source })
+    }
+}
+
+/// Says that another server has the same SQLite file open, and lets others know of this one while it runs.
+fn leave_mark(file: &Path) -> Option<ServerMark> {
+    match ServerMark::leave(file) {
+        Ok(mark) => {
+            if !mark.is_alone() {
+                tracing::warn!(
+                    file = %file.display(),
+                    "another server has this database file open: they keep each other waiting, and repeated requests \
+                     are told from new ones within one server only; run one server, or use PostgreSQL"
+                );
+            }
+            Some(mark)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "whether another server has this database file open cannot be told");
+            None
+        }
     }
 }
 

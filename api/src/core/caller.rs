@@ -119,9 +119,7 @@ impl Caller {
 
     /// The peer's address.
     pub fn ip_address(&self) -> Option<String> {
-        self.request
-            .peer_addr()
-            .map(|address| address.ip().to_string())
+        request::peer(&self.request).map(|address| address.to_string())
     }
 
     /// The peer's program, as it says, cut to what the column takes.

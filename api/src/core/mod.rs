@@ -28,6 +28,7 @@ pub mod problem;
 pub mod query;
 pub mod request;
 pub mod resource;
+pub mod space;
 pub mod state;
 pub mod text;
 pub mod unit_of_work;

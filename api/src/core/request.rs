@@ -22,6 +22,13 @@ use super::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The address of whoever sent it; that of an IPv4 client in its own form, whatever the server listens on.
+pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    request
+        .peer_addr()
+        .map(|address| address.ip().to_canonical())
+}
+
 /// The ids by which a request is found again.
 #[derive(Clone, Debug)]
 pub struct RequestIds {
@@ -120,7 +127,7 @@ pub async fn surround(
     }
 
     let route = request.match_pattern();
-    let client = request.peer_addr().map(|address| address.ip());
+    let client = peer(request.request());
     let resource = id_within(request.path());
     let outcome = |status| Outcome {
         method,

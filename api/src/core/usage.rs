@@ -19,6 +19,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+use super::request::peer;
 use crate::database::{Database, Transaction};
 
 /// How often what was gathered is written.
@@ -38,7 +39,7 @@ impl Use {
         let agent = request.headers().get(actix_web::http::header::USER_AGENT);
         Self {
             moment,
-            ip: request.peer_addr().map(|address| address.ip().to_string()),
+            ip: peer(request).map(|address| address.to_string()),
             user_agent: agent
                 .and_then(|agent| agent.to_str().ok())
                 .map(|agent| agent.chars().take(500).collect()),

@@ -6,7 +6,7 @@ use backon::{ExponentialBuilder, Retryable};
 use sea_orm::{
     DatabaseConnection, DbBackend, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions, Connection, PgConnection,
+        self, ConnectOptions, Connection, PgConnection, SqliteConnection,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
@@ -14,9 +14,10 @@ use sea_orm::{
 use tokio::time::timeout;
 
 use super::{
-    DatabaseUrlError, Pool, PoolUsage,
+    DatabaseUrlError, Pool, PoolUsage, Storage,
+    fault::is_full,
     pool::{PoolLimits, Source},
-    private_file,
+    private_file, session,
     url::{SqliteFile, Target, address},
 };
 use crate::cli::config::DatabaseSettings;
@@ -42,6 +43,8 @@ pub struct Pools {
     /// dies with the runtime that opened it, and each worker of the server has a runtime of its own: what still has to
     /// be written when the workers have ended needs a connection that none of them opened.
     pub background: Pool,
+    /// What is known of the place where it is kept.
+    pub storage: Storage,
 }
 
 impl Pools {
@@ -97,6 +100,14 @@ pub enum ConnectError {
         /// What SQLite said.
         source: sqlx::Error,
     },
+    /// There is no space for it.
+    #[error("the disk of the database file {} is full, or takes nothing for another reason", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
     /// PostgreSQL could not be reached, or refused.
     #[error("cannot connect to PostgreSQL at {address}")]
     Server {
@@ -122,6 +133,14 @@ pub enum ConnectError {
     /// A pool could not be made.
     #[error("the pool of connections cannot be made")]
     Pool(#[from] deadpool::managed::BuildError),
+    /// What is prepared on a connection is not there any more when it is next used.
+    #[error(
+        "between here and PostgreSQL at {address} a pooler gives one connection to several clients by turns, such as PgBouncer in transaction mode"
+    )]
+    Shared {
+        /// Host and port, or the socket.
+        address: String,
+    },
     /// A PostgreSQL that lacks what the schema needs.
     #[error("PostgreSQL {found} at {address} is too old")]
     TooOld {
@@ -159,6 +178,10 @@ impl ConnectError {
             Self::Url(_) => "see DATABASE_URL in docs/configuration.md".to_owned(),
             Self::Directory { .. } | Self::File { .. } => {
                 "check the path in DATABASE_URL and who may write there".to_owned()
+            }
+            Self::Full { .. } => "disk full: make space on it, then run this again".to_owned(),
+            Self::Shared { .. } => {
+                "set pool_mode = session in PgBouncer (for this database or user) and restart it, or connect to PostgreSQL directly; see PgBouncer in docs/operations.md".to_owned()
             }
             Self::MissingFile { is_made: true, .. } => {
                 "run `rollbook migrate up`, which makes it, or check the path in DATABASE_URL"
@@ -201,7 +224,9 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError>
                 ..limits(settings)
             };
             let writer = Pool::new(Source::Sqlite(writer), limits.of_one())?;
+            let storage = Storage::of_file(&file.path);
             let pools = Pools {
+                storage: storage.map_err(|error| cannot_open(&file, error.into()))?,
                 reader: Pool::new(Source::Sqlite(reader), limits)?,
                 background: writer.clone(),
                 writer,
@@ -212,10 +237,11 @@ pub async fn connect(settings: &DatabaseSettings) -> Result<Pools, ConnectError>
         Target::Postgres(options) => {
             let options = with_statement_timeout(*options, settings.statement_timeout);
             let options = with_application_name(options);
-            close_first(single(&options, settings).await?.close().await);
+            look(&options, settings).await?;
             let limits = limits(settings);
             let pool = Pool::new(Source::Postgres(options.clone()), limits)?;
             Ok(Pools {
+                storage: Storage::default(),
                 reader: pool.clone(),
                 writer: pool,
                 background: Pool::new(Source::Postgres(options), limits.of_one())?,
@@ -321,10 +347,20 @@ async fn sqlite_writer(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(has_ended_its_transaction(connection)))
         .connect_with(options.journal_mode(SqliteJournalMode::Wal))
         .await
         .map_err(|source| cannot_open(file, source))?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// Whether a connection may be used again. Where a commit or a statement fails for want of space, SQLite rolls back by
+/// itself, and the rollback of the driver fails. The driver believes from then on that a transaction is open, makes a mere
+/// savepoint of the next one, and what is acknowledged then is never committed.
+async fn has_ended_its_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A rollback may still be on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 async fn sqlite_readers(
@@ -389,7 +425,10 @@ fn prepare_file(file: &SqliteFile) -> Result<(), ConnectError> {
 
 fn cannot_open(file: &SqliteFile, source: sqlx::Error) -> ConnectError {
     let path = file.path.clone();
-    ConnectError::File { path, source }
+    match is_full(&source) {
+        true => ConnectError::Full { path, source },
+        false => ConnectError::File { path, source },
+    }
 }
 
 async fn postgres_pool(
@@ -397,7 +436,7 @@ async fn postgres_pool(
     settings: &DatabaseSettings,
     max_connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
-    close_first(single(options, settings).await?.close().await);
+    look(options, settings).await?;
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(settings.acquire_timeout)
@@ -408,6 +447,22 @@ async fn postgres_pool(
             source,
         })?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+}
+
+/// Looks whether the server is there, and whether a connection to it is a session of its own.
+async fn look(options: &PgConnectOptions, settings: &DatabaseSettings) -> Result<(), ConnectError> {
+    let mut first = single(options, settings).await?;
+    let mut second = single(options, settings).await?;
+    let kept = session::is_kept(&mut first, &mut second, settings.connect_timeout).await;
+    for connection in [first, second] {
+        close_first(connection.close().await);
+    }
+    let address = address(options);
+    match kept {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ConnectError::Shared { address }),
+        Err(source) => Err(ConnectError::Server { address, source }),
+    }
 }
 
 /// A connection of its own, outside any pool, where the database is PostgreSQL; with its address.

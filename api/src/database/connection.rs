@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statem
 use tokio::sync::Mutex;
 
 use super::pool::{Lease, Pool, Visit};
-use super::{Activity, PoolUsage, Pools};
+use super::{Activity, PoolUsage, Pools, Storage};
 
 /// One thing that is about to be asked of the database.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,11 @@ impl Database {
         &self.activity
     }
 
+    /// What is known of the place where it is kept.
+    pub fn storage(&self) -> &Storage {
+        &self.pools.storage
+    }
+
     /// How each pool of connections stands.
     pub fn pool_usage(&self) -> Vec<PoolUsage> {
         self.pools.usage()
@@ -81,6 +86,7 @@ impl Database {
     pub fn reader(&self) -> Reader<'_> {
         Reader {
             pool: &self.pools.reader,
+            storage: &self.pools.storage,
             probe: self.probe.as_deref(),
             activity: &self.activity,
         }
@@ -91,9 +97,12 @@ impl Database {
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, DbErr> {
         let probe = self.probe.as_deref();
         check(probe, Step::Begin)?;
+        let storage = &self.pools.storage;
+        storage.find()?;
         Ok(Transaction {
             backend: self.backend(),
-            lease: Mutex::new(self.pools.writer.begin().await?),
+            lease: Mutex::new(storage.note(self.pools.writer.begin().await)?),
+            storage,
             probe,
             activity: &self.activity,
         })
@@ -119,6 +128,7 @@ async fn timed<T>(
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     pool: &'a Pool,
+    storage: &'a Storage,
     probe: Option<&'a dyn Probe>,
     activity: &'a Activity,
 }
@@ -135,6 +145,7 @@ impl Reader<'_> {
         visit: &mut impl Visit,
     ) -> Result<(), DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
+        self.storage.find()?;
         timed(self.activity, self.pool.read(statement, visit)).await
     }
 }
@@ -198,6 +209,7 @@ fn all_into(rows: &mut Vec<QueryResult>) -> impl FnMut(QueryResult) -> ControlFl
 pub(crate) struct Transaction<'a> {
     backend: DbBackend,
     lease: Mutex<Lease>,
+    storage: &'a Storage,
     probe: Option<&'a dyn Probe>,
     activity: &'a Activity,
 }
@@ -209,7 +221,9 @@ impl Transaction<'_> {
             self.rollback().await;
             return Err(error);
         }
-        self.lease.into_inner().commit().await
+        self.storage.note(self.lease.into_inner().commit().await)?;
+        // Only now: what was committed into a file that was gone by then is not there.
+        Ok(self.storage.find()?)
     }
 
     /// Takes it all back, and waits until that is done: for one that is only dropped nobody waits.
@@ -222,7 +236,8 @@ impl Transaction<'_> {
     async fn visit(&self, statement: &Statement, visit: &mut impl Visit) -> Result<(), DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
         let mut lease = self.lease.lock().await;
-        timed(self.activity, lease.fetch(statement, visit)).await
+        self.storage
+            .note(timed(self.activity, lease.fetch(statement, visit)).await)
     }
 }
 
@@ -235,13 +250,15 @@ impl ConnectionTrait for Transaction<'_> {
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         check(self.probe, Step::Statement(&statement.sql))?;
         let mut lease = self.lease.lock().await;
-        timed(self.activity, lease.execute(&statement)).await
+        self.storage
+            .note(timed(self.activity, lease.execute(&statement)).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         check(self.probe, Step::Statement(sql))?;
         let mut lease = self.lease.lock().await;
-        timed(self.activity, lease.run(sql)).await
+        self.storage
+            .note(timed(self.activity, lease.run(sql)).await)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {

@@ -2,7 +2,13 @@
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
+use super::storage::FileLost;
 use crate::core::problem::{Kind, Problem};
+
+/// What is said of a full disk.
+pub const FULL: &str = "Disk full: the disk of the database takes nothing more, so nothing was changed. Its operator has to make space.";
+/// What is said of a file that is gone.
+pub const LOST: &str = "The database file was removed or replaced while the server ran, so nothing is read or written. Restart the server on the file that is meant.";
 
 /// What to do about a database error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +19,10 @@ pub enum Fault {
     Contention,
     /// The database cannot be reached, or no connection was free in time.
     Unreachable,
+    /// The disk of the database is full, or takes nothing for another reason.
+    Full,
+    /// The file of the database is another one than was opened, or gone.
+    Lost,
     /// It took longer than a statement may, or somebody cancelled it.
     CutShort,
     /// Anything else: a fault of the program or of the data.
@@ -42,6 +52,35 @@ pub(crate) fn is_denied(error: &DbErr) -> bool {
     code.as_deref() == Some("42501")
 }
 
+/// Whether the driver says that the disk is full.
+pub(super) fn is_full(error: &sqlx::Error) -> bool {
+    classify_driver(error) == Fault::Full
+}
+
+/// Whether another process holds the lock of the SQLite file: it may be gone by itself.
+pub fn is_busy(error: &DbErr) -> bool {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| code.parse::<u32>().ok());
+    // SQLITE_BUSY and SQLITE_LOCKED, whatever they are extended by.
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// SQLITE_FULL, and the failures to write, to grow or to sync a file: a quota or a limit of the process is told so, and
+/// so is the write-ahead log's index that found no space.
+fn is_full_for_sqlite(code: &str) -> bool {
+    // IOERR_WRITE, _FSYNC, _DIR_FSYNC, _TRUNCATE, _SHMOPEN, _SHMSIZE.
+    matches!(
+        code.parse::<u32>(),
+        Ok(13 | 778 | 1034 | 1290 | 1546 | 4618 | 4874)
+    )
+}
+
 fn classify_driver(error: &sqlx::Error) -> Fault {
     match error {
         sqlx::Error::Database(error) => {
@@ -60,12 +99,18 @@ fn classify_driver(error: &sqlx::Error) -> Fault {
                 code if code.len() == 5 && (code.starts_with("08") || code.starts_with("57P0")) => {
                     Fault::Unreachable
                 }
-                // SQLite, primary result code: SQLITE_BUSY and SQLITE_LOCKED after the busy timeout; IOERR, FULL, CANTOPEN.
+                // PostgreSQL: disk_full.
+                "53100" => Fault::Full,
+                code if is_full_for_sqlite(code) => Fault::Full,
+                // SQLite, primary result code: SQLITE_BUSY and SQLITE_LOCKED after the busy timeout; READONLY, IOERR, CANTOPEN.
                 code => match code.parse::<u32>().map(|code| code & 0xff) {
-                    Ok(5 | 6 | 8 | 10 | 13 | 14) => Fault::Unreachable,
+                    Ok(5 | 6 | 8 | 10 | 14) => Fault::Unreachable,
                     _ => Fault::Other,
                 },
             }
+        }
+        sqlx::Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<FileLost>()) => {
+            Fault::Lost
         }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
@@ -109,6 +154,14 @@ impl From<DbErr> for Problem {
             Fault::Contention => {
                 tracing::warn!(%error, "gave up on contention");
                 Problem::unavailable("Others are changing the same rows. Try again.")
+            }
+            Fault::Full => {
+                tracing::error!(%error, "the disk of the database is full");
+                Problem::unavailable(FULL)
+            }
+            Fault::Lost => {
+                tracing::error!(%error, "the database is not the one that was opened");
+                Problem::unavailable(LOST)
             }
             Fault::CutShort => {
                 tracing::error!(%error, "a statement was cut short");

@@ -151,6 +151,14 @@ impl Pool {
         lease.settle(answer, DbErr::Query)
     }
 
+    /// Runs SQL without values on one of its connections, outside any transaction: what sets a connection up.
+    ///
+    /// # Errors
+    /// The database's, and that no connection was free in time.
+    pub async fn run(&self, sql: &str) -> Result<(), DbErr> {
+        self.acquire().await?.run(sql).await.map(drop)
+    }
+
     /// Runs a query, and once more on another connection where this one turns out to be lost before it gave a row.
     pub(super) async fn read(
         &self,

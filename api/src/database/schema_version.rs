@@ -1,9 +1,9 @@
 //! Whether the schema of a database is the one that this build was written for.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use migration::Migrator;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, RuntimeErr, Statement};
 use sea_orm_migration::MigratorTrait;
 
 /// How the schema of a database compares with the migrations of this build.
@@ -15,6 +15,11 @@ pub enum SchemaState {
     Behind {
         /// Their names, in the order in which they are to be applied.
         pending: Vec<String>,
+    },
+    /// The database has migrations that this build does not know, with each of which it goes on: it is newer by so little.
+    Compatible {
+        /// Their names.
+        unknown: Vec<String>,
     },
     /// The database has migrations that this build does not know: it is newer.
     Ahead {
@@ -79,60 +84,86 @@ fn shown(names: &[String]) -> String {
     }
 }
 
-/// Refuses every state but [`SchemaState::Current`].
+/// Refuses every state that this build cannot work with.
 pub async fn require_current<C: ConnectionTrait>(connection: &C) -> Result<(), SchemaError> {
     match check(connection).await? {
         SchemaState::Current => Ok(()),
+        SchemaState::Compatible { unknown } => {
+            tracing::warn!(
+                unknown = unknown.join(", "),
+                "the database is newer than this version, which goes on with it; install the newer rollbook soon"
+            );
+            Ok(())
+        }
         SchemaState::Behind { pending } => Err(SchemaError::Behind { pending }),
         SchemaState::Ahead { unknown } => Err(SchemaError::Ahead { unknown }),
     }
 }
 
-async fn applied<C: ConnectionTrait>(connection: &C) -> Result<BTreeSet<String>, DbErr> {
-    let backend = connection.get_database_backend();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the table is the migrations' own and has no entity"
-    )]
-    let statement = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
-    match connection.query_all_raw(statement).await {
-        Ok(rows) => rows.iter().map(|row| row.try_get("", "version")).collect(),
-        Err(error) if is_missing_table(&error, backend) => Ok(BTreeSet::new()),
-        Err(error) => Err(error),
+/// What was applied, each with whether a version that does not know it goes on.
+async fn applied<C: ConnectionTrait>(connection: &C) -> Result<BTreeMap<String, bool>, DbErr> {
+    match read(connection, WITH_RECORDS).await {
+        // Another tool, or a version that knew of no such word, has applied all that is there.
+        Err(error) if is_missing(&error) => match read(connection, WITHOUT_RECORDS).await {
+            Err(error) if is_missing(&error) => Ok(BTreeMap::new()),
+            result => result,
+        },
+        result => result,
     }
 }
 
-fn compare(known: Vec<String>, applied: BTreeSet<String>) -> SchemaState {
-    let unknown: Vec<String> = applied
-        .iter()
-        .filter(|name| !known.contains(name))
-        .cloned()
-        .collect();
-    if !unknown.is_empty() {
+const WITH_RECORDS: &str = "SELECT applied.version, coalesce(record.compatible, false) AS compatible
+    FROM seaql_migrations applied LEFT JOIN rollbook_migrations record ON record.version = applied.version";
+const WITHOUT_RECORDS: &str = "SELECT version, false AS compatible FROM seaql_migrations";
+
+async fn read<C: ConnectionTrait>(
+    connection: &C,
+    query: &str,
+) -> Result<BTreeMap<String, bool>, DbErr> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tables are the migrations' own and have no entities"
+    )]
+    let statement = Statement::from_string(connection.get_database_backend(), query);
+    let rows = connection.query_all_raw(statement).await?;
+    let pair =
+        |row: &QueryResult| Ok((row.try_get("", "version")?, row.try_get("", "compatible")?));
+    rows.iter().map(pair).collect()
+}
+
+fn compare(known: Vec<String>, applied: BTreeMap<String, bool>) -> SchemaState {
+    let newer = applied.iter().filter(|(name, _)| !known.contains(name));
+    let mut unknown = Vec::new();
+    let mut all_compatible = true;
+    for (name, compatible) in newer {
+        unknown.push(name.clone());
+        all_compatible &= compatible;
+    }
+    if !all_compatible {
         return SchemaState::Ahead { unknown };
     }
     let pending: Vec<String> = known
         .into_iter()
-        .filter(|name| !applied.contains(name))
+        .filter(|name| !applied.contains_key(name))
         .collect();
-    match pending.is_empty() {
-        true => SchemaState::Current,
-        false => SchemaState::Behind { pending },
+    match (pending.is_empty(), unknown.is_empty()) {
+        (true, true) => SchemaState::Current,
+        (true, false) => SchemaState::Compatible { unknown },
+        (false, _) => SchemaState::Behind { pending },
     }
 }
 
-/// Whether a statement failed because there is no such table.
-pub(crate) fn is_missing_table(error: &DbErr, backend: DbBackend) -> bool {
+/// Whether a table or a column is not there.
+pub(crate) fn is_missing(error: &DbErr) -> bool {
     let DbErr::Query(RuntimeErr::SqlxError(error)) = error else {
         return false;
     };
     let Some(error) = error.as_database_error() else {
         return false;
     };
-    match backend {
-        DbBackend::Postgres => error.code().as_deref() == Some("42P01"),
-        _ => error.message().starts_with("no such table"),
-    }
+    matches!(error.code().as_deref(), Some("42P01" | "42703"))
+        || error.message().starts_with("no such table")
+        || error.message().starts_with("no such column")
 }
 
 #[cfg(test)]
@@ -143,8 +174,12 @@ mod tests {
         list.iter().map(|name| (*name).to_owned()).collect()
     }
 
+    /// What was applied; a name with a plus is compatible.
     fn state(known: &[&str], applied: &[&str]) -> SchemaState {
-        compare(names(known), names(applied).into_iter().collect())
+        let applied = applied
+            .iter()
+            .map(|name| (name.trim_end_matches('+').to_owned(), name.ends_with('+')));
+        compare(names(known), applied.collect())
     }
 
     #[test]
@@ -156,6 +191,22 @@ mod tests {
         assert_eq!(
             state(&["m1", "m2"], &["m1", "m3"]),
             SchemaState::Ahead { unknown }
+        );
+        let unknown = names(&["m2", "m3"]);
+        assert_eq!(
+            state(&["m1"], &["m1", "m2+", "m3+"]),
+            SchemaState::Compatible {
+                unknown: unknown.clone()
+            }
+        );
+        assert_eq!(
+            state(&["m1"], &["m1", "m2+", "m3"]),
+            SchemaState::Ahead { unknown }
+        );
+        let pending = names(&["m2"]);
+        assert_eq!(
+            state(&["m1", "m2"], &["m1", "m3+"]),
+            SchemaState::Behind { pending }
         );
     }
 }

@@ -10,7 +10,7 @@ use sea_orm::sea_query::{OnConflict, Table};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Schema, Set};
 
 use crate::core::clock;
-use crate::database::is_missing_table;
+use crate::database::is_missing;
 
 /// The table of what the database is for. No migration makes it, as it stays where all of them are rolled back.
 pub const ENVIRONMENT_TABLE: &str = "rollbook_environment";
@@ -48,7 +48,7 @@ pub async fn production_since(
     match found {
         Ok(row) => Ok(row.map(|row| row.since)),
         // Not asked of the catalog: that shows nothing to a role without any right to the table, and would let it go on.
-        Err(error) if is_missing_table(&error, connection.get_database_backend()) => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

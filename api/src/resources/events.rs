@@ -21,7 +21,7 @@ use crate::core::input::parse_id;
 use crate::core::page::{self, Cursor, CursorText, Limit, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
-use crate::core::text::{AggregateType, EventType, Identifier, Tag, Timestamp};
+use crate::core::text::{Address, AggregateType, EventType, Identifier, Tag, Timestamp};
 use crate::{enum_field, input};
 
 const READ: Scope = Scope::Of(Collection::Events, Action::Read);
@@ -121,7 +121,30 @@ pub enum Direction {
     Desc,
 }
 
-enum_field!(Direction);
+/// Where an event came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A request to a server.
+    Api,
+    /// A command on the machine.
+    Cli,
+    /// A change that went past both, as the database's own triggers told it.
+    Database,
+}
+
+impl Source {
+    /// Not as a value: that `database` is rare and `api` is not decides which way the database goes.
+    fn condition(self) -> SimpleExpr {
+        Expr::cust(match self {
+            Self::Api => "events.source = 'api'",
+            Self::Cli => "events.source = 'cli'",
+            Self::Database => "events.source = 'database'",
+        })
+    }
+}
+
+enum_field!(Direction, Source);
 
 input! {
     /// Which events to list. All that is given must fit.
@@ -138,6 +161,12 @@ input! {
         pub event_type: Vec<EventType>,
         /// Those of this request, or of what its sender called the whole.
         pub correlation_id: Option<Identifier>,
+        /// Those that this API key did, by its id.
+        pub api_key_id: Option<Uuid>,
+        /// Those that came from here: `api`, `cli`, or `database` for changes that went past both.
+        pub source: Option<Source>,
+        /// Those from this address, IPv4 or IPv6 in any spelling.
+        pub ip_address: Option<Address>,
         /// Those that touch this id, as `kind:id`. Repeat it: all must fit.
         pub tag: Vec<Tag>,
         /// Those at this time or later.
@@ -239,6 +268,9 @@ impl ListEvents {
             aggregate_id,
             event_type,
             correlation_id,
+            api_key_id,
+            source,
+            ip_address,
             tag,
             from,
             to,
@@ -268,6 +300,9 @@ impl ListEvents {
                     .as_ref()
                     .map(|id| Column::CorrelationId.is_in(spellings(id.as_ref()))),
             )
+            .add_option(api_key_id.map(|id| done_by(backend, id)))
+            .add_option(source.map(Source::condition))
+            .add_option(ip_address.map(|address| Column::IpAddress.eq(address.0.to_string())))
             .add_option(from.map(|time| Column::EventTimestamp.gte(time.0)))
             .add_option(to.map(|time| Column::EventTimestamp.lt(time.0)))
             .add_option((!event_type.is_empty()).then_some(types))
@@ -280,6 +315,17 @@ fn of_type(event_type: &EventType) -> SimpleExpr {
     match event_type.as_ref().strip_suffix(".*") {
         Some(family) => Column::AggregateType.eq(family.to_lowercase()),
         None => Column::EventType.eq(event_type.as_ref()),
+    }
+}
+
+/// Whether the API key did it; in the words of the index, which serves no others.
+fn done_by(backend: DbBackend, api_key_id: Uuid) -> SimpleExpr {
+    let id = [api_key_id.to_string()];
+    match backend {
+        DbBackend::Sqlite => {
+            Expr::cust_with_values("json_extract(events.metadata, '$.api_key_id') = ?", id)
+        }
+        _ => Expr::cust_with_values("(events.metadata ->> 'api_key_id') = $1", id),
     }
 }
 

@@ -66,8 +66,17 @@ async fn readyz(state: web::Data<State>) -> Result<HttpResponse, Problem> {
 
 /// Nothing, or what keeps the server from doing its work.
 async fn readiness(state: &State) -> Result<(), String> {
+    let storage = state.database.storage();
+    if let Err(error) = storage.find() {
+        tracing::error!(%error, "the database cannot serve");
+        return Err(database::LOST.to_owned());
+    }
+    if storage.is_full() {
+        tracing::error!("the disk of the database is full");
+        return Err(database::FULL.to_owned());
+    }
     Err(match database::check(&state.database.reader()).await {
-        Ok(SchemaState::Current) => return Ok(()),
+        Ok(SchemaState::Current | SchemaState::Compatible { .. }) => return Ok(()),
         Ok(SchemaState::Behind { pending }) => {
             format!(
                 "schema: behind; run `rollbook migrate up` for {}.",

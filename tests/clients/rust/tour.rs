@@ -71,7 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let read = organizations_api::read_organization(&client, &id, None, None).await?;
     assert_eq!(read, changed);
     let events = events_api::list_events(
-        &client, Some(&id), None, None, None, None, None, None, None, None, Some("asc"), None,
+        &client, Some(&id), None, None, None, None, None, None, None, None, None, None, None, Some("asc"), None,
         None, None,
     )
     .await?

@@ -31,7 +31,7 @@ async fn every_verb_that_loses_data_names_it_and_wants_yes(
         assert_eq!((code, output.as_str()), (2, ""), "{error}");
         for (table, migration) in [
             (
-                &format!("events with {events} rows"),
+                &*format!("events with {events} rows"),
                 "m20261121_000004_create_events",
             ),
             (

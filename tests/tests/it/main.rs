@@ -45,6 +45,8 @@ mod server_pages;
 mod settings;
 mod standing;
 mod statements;
+mod storage;
 mod tenancy;
 mod triggers;
+mod upgrade;
 mod users;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, EntityTrait};
+use sea_orm::sea_query::Expr;
+use sea_orm::{DbErr, EntityTrait, QuerySelect};
 use sea_orm_migration::{
     IntoSchemaManagerConnection, MigratorTrait, SchemaManager, SchemaManagerConnection,
     seaql_migrations,
@@ -14,6 +15,9 @@ use serde::Serialize;
 pub const MIGRATIONS_TABLE: &str = "seaql_migrations";
 /// The table of what each applied migration did.
 pub const RECORDS_TABLE: &str = "rollbook_migrations";
+
+/// The column that says whether the version before goes on with a migration.
+pub(super) const COMPATIBLE_COLUMN: &str = "compatible";
 
 /// The table of what each applied migration did. No migration makes it, or `sea-orm-cli` would make the entity of it.
 pub(super) mod record {
@@ -32,6 +36,9 @@ pub(super) mod record {
         pub applied_at: DateTimeUtc,
         /// For how long; unknown where another tool applied it.
         pub duration_ms: Option<i64>,
+        /// Whether the version before goes on with it. Read by versions that do not know the migration.
+        #[sea_orm(default_value = false)]
+        pub compatible: bool,
     }
 
     /// None.
@@ -161,5 +168,17 @@ async fn records(
     if !manager.has_table(RECORDS_TABLE).await? {
         return Ok(Vec::new());
     }
-    record::Entity::find().all(connection).await
+    if manager.has_column(RECORDS_TABLE, COMPATIBLE_COLUMN).await? {
+        return record::Entity::find().all(connection).await;
+    }
+    // As versions before this column made it.
+    let columns = [
+        record::Column::Version,
+        record::Column::Fingerprint,
+        record::Column::AppliedAt,
+        record::Column::DurationMs,
+    ];
+    let select = record::Entity::find().select_only().columns(columns);
+    let select = select.expr_as(Expr::val(false), COMPATIBLE_COLUMN);
+    select.all(connection).await
 }

@@ -7,6 +7,7 @@ mod effect;
 mod fresh;
 mod history;
 mod plan;
+mod premises;
 mod recording;
 mod run;
 mod trial;
@@ -25,6 +26,8 @@ pub(super) use validation::{irreversible, misfitting};
 
 use sea_orm::DbErr;
 use sea_orm_migration::MigratorTrait;
+
+use crate::database::{Fault, classify};
 
 /// How far to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +84,15 @@ pub enum MigrationError {
     /// Something that no migration made stands on what would be dropped.
     #[error("what the migrations made cannot be dropped; nothing was changed")]
     InUse(#[source] DbErr),
+    /// Text of every language must have a place in it.
+    #[error("the database has the encoding {found}; nothing was changed")]
+    Encoding {
+        /// Its encoding.
+        found: String,
+    },
+    /// The server lacks what comes with it in a package of its own.
+    #[error("the extension pg_trgm is not installed on this PostgreSQL; nothing was changed")]
+    NoTrigrams,
     /// Migrations cannot be tried in this database.
     #[error("the database is read-only, so migrations cannot be tried in it")]
     ReadOnly,
@@ -127,12 +139,24 @@ impl MigrationError {
             }
             Self::Taken { .. } => "if the table belongs to something else, use another database".to_owned(),
             Self::InUse(_) => "something else in this database needs it: drop or move that first".to_owned(),
+            Self::Encoding { .. } => {
+                "make one of UTF8: createdb --encoding=UTF8 --template=template0 NAME".to_owned()
+            }
+            Self::NoTrigrams => {
+                "install PostgreSQL's own extensions (on Debian they are in the server's package, elsewhere in postgresql-contrib)"
+                    .to_owned()
+            }
             Self::ReadOnly => "it may be a standby: ask the primary".to_owned(),
             Self::NotAllowed(_) => {
                 "use the role that migrates, or give this one the right: GRANT CREATE ON DATABASE … TO …".to_owned()
             }
             Self::Locked { .. } => {
                 "wait for it, or give more time by ROLLBOOK_MIGRATION_LOCK_TIMEOUT".to_owned()
+            }
+            Self::Failed { source, .. } | Self::Database(source)
+                if classify(source) == Fault::Full =>
+            {
+                "disk full: make space on the disk of the database, then run this again".to_owned()
             }
             Self::Failed { .. } => "`rollbook migrate status` shows how far it came".to_owned(),
             Self::Database(_) => return None,

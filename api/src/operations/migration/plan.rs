@@ -22,6 +22,8 @@ pub struct Plan {
 pub struct PlannedMigration {
     /// Its name.
     pub name: String,
+    /// Whether a server of the version before goes on while it is applied and afterwards.
+    pub compatible: bool,
     /// Its statements.
     pub statements: Vec<PlannedStatement>,
 }
@@ -69,6 +71,7 @@ impl Plan {
                 sql,
             });
             planned.push(PlannedMigration {
+                compatible: migration::is_compatible(&name),
                 name,
                 statements: statements.collect(),
             });

@@ -8,21 +8,20 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::sea_query::Table;
+use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, QueryFilter, Schema, Set, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
+    QueryFilter, Schema, Set, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, seaql_migrations};
 use serde::Serialize;
 
 use super::effect::{Effect, Teller};
-use super::history::{History, MIGRATIONS_TABLE, RECORDS_TABLE, Status, record};
+use super::history::{COMPATIBLE_COLUMN, History, MIGRATIONS_TABLE, RECORDS_TABLE, Status, record};
 use super::recording::{self, Direction, fingerprint};
-use super::{MigrationError, Target, resolve};
+use super::{MigrationError, Target, names, premises, resolve};
 use crate::core::clock;
-use crate::database::{Fault, classify};
+use crate::database::is_busy;
 use crate::operations::{count_rows, environment};
 
 /// How long to pause before the lock of a SQLite file is tried again, beside the time that SQLite itself waits.
@@ -63,6 +62,9 @@ pub async fn up<M: MigratorTrait>(
     mut tell: impl FnMut(&Done),
 ) -> Result<Vec<Done>, MigrationError> {
     let chosen = to_apply::<M>(database, target).await?;
+    if chosen.first() == names::<M>().first() && !chosen.is_empty() {
+        premises::check(database).await?;
+    }
     adopt::<M>(database, lock_limit).await?;
     let mut done = Vec::new();
     for migration in M::migrations() {
@@ -301,6 +303,7 @@ impl Step<'_> {
     }
 
     async fn change(&self, transaction: &DatabaseTransaction, start: Instant) -> Result<(), DbErr> {
+        premises::see_trigrams(transaction).await?;
         let manager = SchemaManager::new(transaction);
         let name = self.migration.name();
         match self.direction {
@@ -319,6 +322,7 @@ impl Step<'_> {
                     fingerprint: Set(fingerprint(self.migration, backend).await?),
                     applied_at: Set(moment),
                     duration_ms: Set(Some(milliseconds(start))),
+                    compatible: Set(migration::is_compatible(name)),
                 };
                 let insert = record::Entity::insert(record);
                 insert.exec_without_returning(transaction).await?;
@@ -352,7 +356,8 @@ pub(super) async fn begin(
     loop {
         match database.begin_with_options(options).await {
             Ok(transaction) => return Ok(transaction),
-            Err(error) if is_locked(database, &error) => {
+            // On PostgreSQL the lock is taken before, for all migrations at once.
+            Err(error) if is_busy(&error) => {
                 if start.elapsed() >= limit {
                     return Err(MigrationError::Locked { limit });
                 }
@@ -362,11 +367,6 @@ pub(super) async fn begin(
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// On PostgreSQL the lock is taken before, for all migrations at once.
-fn is_locked(database: &DatabaseConnection, error: &DbErr) -> bool {
-    database.get_database_backend() == DbBackend::Sqlite && classify(error) == Fault::Unreachable
 }
 
 /// Makes the tables of migrations where they are missing.
@@ -380,6 +380,16 @@ async fn install<M: MigratorTrait>(
     let mut table = schema.create_table_from_entity(record::Entity);
     transaction.execute(table.if_not_exists()).await?;
     environment::install(&transaction).await?;
+    let manager = SchemaManager::new(&transaction);
+    if !manager.has_column(RECORDS_TABLE, COMPATIBLE_COLUMN).await? {
+        let mut column = ColumnDef::new(COMPATIBLE_COLUMN);
+        let column = column.boolean().not_null().default(false).take();
+        let add = Table::alter()
+            .table(RECORDS_TABLE)
+            .add_column(column)
+            .take();
+        transaction.execute(&add).await?;
+    }
     Ok(transaction.commit().await?)
 }
 
@@ -414,6 +424,7 @@ async fn adopt<M: MigratorTrait>(
             fingerprint: Set(fingerprint(migration.as_ref(), backend).await?),
             applied_at: Set(entry.applied_at.unwrap_or_else(clock::now)),
             duration_ms: Set(None),
+            compatible: Set(migration::is_compatible(&entry.name)),
         };
         let insert = record::Entity::insert(record);
         insert.exec_without_returning(&transaction).await?;

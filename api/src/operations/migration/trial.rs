@@ -10,7 +10,7 @@ use sea_orm::{
     DbErr, Statement, TransactionTrait,
 };
 
-use super::MigrationError;
+use super::{MigrationError, premises};
 use crate::core::clock;
 use crate::database::is_denied;
 
@@ -54,6 +54,7 @@ impl Trial {
                 false => error.into(),
             });
         }
+        premises::see_trigrams(&transaction).await?;
         Ok(Self {
             transaction,
             schema: Some(schema),
@@ -74,6 +75,21 @@ impl Trial {
             schema: None,
             _memory: Some(memory),
         })
+    }
+
+    /// Lets the catalog speak of extensions as it does outside: by their schema, where it is not on the search path.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn look_as_from_outside(&self) -> Result<(), DbErr> {
+        let Some(schema) = &self.schema else {
+            return Ok(());
+        };
+        // What the session has, without what was set in this transaction alone.
+        let reset = format!(
+            "SELECT set_config('search_path', '{schema}, ' || reset_val, true) FROM pg_settings WHERE name = 'search_path'"
+        );
+        self.transaction.execute_unprepared(&reset).await.map(drop)
     }
 
     /// Ends it. Nothing of it stays.

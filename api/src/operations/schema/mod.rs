@@ -112,6 +112,7 @@ async fn made_on<M: MigratorTrait>(trial: Trial, names: &[String]) -> Result<Cat
                 migration.up(&manager).await?;
             }
         }
+        trial.look_as_from_outside().await?;
         read(&trial.transaction).await
     };
     let outcome = outcome.await;
