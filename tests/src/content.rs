@@ -3,15 +3,7 @@
 use sea_orm::{DatabaseConnection, DbBackend};
 
 use crate::database::text_rows;
-
-const TABLES: [&str; 6] = [
-    "organizations",
-    "users",
-    "memberships",
-    "events",
-    "api_keys",
-    "idempotency_keys",
-];
+use crate::tables::tables;
 
 /// Columns that say how a key was used: they follow every request, some seconds late.
 const USE: [&str; 4] = [
@@ -24,7 +16,7 @@ const USE: [&str; 4] = [
 /// Every row of every table as text, but for how the API keys were used.
 pub async fn content(connection: &DatabaseConnection) -> Vec<String> {
     let mut rows = Vec::new();
-    for table in TABLES {
+    for table in &tables(connection).await {
         let query = match connection.get_database_backend() {
             DbBackend::Postgres => postgres_rows(table),
             _ => sqlite_rows(connection, table).await,

@@ -10,6 +10,7 @@ pub mod proxy;
 pub mod server_process;
 pub mod snapshot;
 pub mod stage;
+pub mod tables;
 pub mod wire;
 
 pub use app::{TestApp, id_of};
@@ -23,4 +24,5 @@ pub use server_process::{
 };
 pub use snapshot::Snapshot;
 pub use stage::{Stage, unique};
+pub use tables::collections;
 pub use wire::RawRequest;

@@ -57,6 +57,13 @@ pub fn all() -> Vec<Mutation> {
     tables.into_iter().flatten().collect()
 }
 
+/// The first way to make something in a collection; of one that nobody makes anything in, none.
+pub fn creation(collection: &str) -> Option<Mutation> {
+    let route = format!("/v1/{collection}");
+    let creates = |mutation: &Mutation| mutation.method == Method::POST && mutation.route == route;
+    all().into_iter().find(creates)
+}
+
 impl Mutation {
     /// Makes what the request needs, anew each time.
     pub async fn prepare(&self, stage: &Stage) -> Request {

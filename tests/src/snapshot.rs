@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use entity::{api_keys, events, idempotency_keys, memberships, organizations, users};
+use api::core::resource::Resource;
+use entity::{events, idempotency_keys};
 use sea_orm::{DatabaseConnection, EntityTrait, IdenStatic, Iterable, ModelTrait, Value as Column};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -59,10 +60,12 @@ impl Snapshot {
     /// What the database holds now.
     pub async fn of(connection: &DatabaseConnection) -> Self {
         let mut rows = BTreeMap::new();
-        rows.extend(audited::<organizations::Entity>(connection, "organization").await);
-        rows.extend(audited::<users::Entity>(connection, "user").await);
-        rows.extend(audited::<memberships::Entity>(connection, "membership").await);
-        rows.extend(audited::<api_keys::Entity>(connection, "api_key").await);
+        macro_rules! tables {
+            ($($($entity:ident)::+,)*) => {
+                $(rows.extend(audited::<$($entity)::+::Entity>(connection).await);)*
+            };
+        }
+        api::with_audited!(tables);
         let mut events = all::<events::Entity>(connection).await;
         events.sort_by_key(|event| {
             let version = event["aggregate_version"].as_i64();
@@ -145,20 +148,17 @@ impl Row {
     }
 }
 
-async fn audited<E: EntityTrait<Model: Send + Sync>>(
-    connection: &DatabaseConnection,
-    aggregate_type: &'static str,
-) -> Vec<(Uuid, Row)> {
+async fn audited<R: Resource>(connection: &DatabaseConnection) -> Vec<(Uuid, Row)> {
     let row = |mut columns: Map<String, Value>| {
         columns.retain(|name, _| !BOOKKEEPING.contains(&name.as_str()));
         let id = columns["id"].as_str().and_then(|id| id.parse().ok());
         let row = Row {
-            aggregate_type,
+            aggregate_type: R::AGGREGATE,
             columns,
         };
         (id.expect("a row's id"), row)
     };
-    all::<E>(connection).await.into_iter().map(row).collect()
+    all::<R>(connection).await.into_iter().map(row).collect()
 }
 
 async fn all<E: EntityTrait<Model: Send + Sync>>(

@@ -62,11 +62,7 @@ async fn admit(request: &ServiceRequest) -> Result<Principal, Problem> {
 /// The scope that a request needs: its collection, and whether it reads or writes.
 fn scope_of(request: &ServiceRequest) -> Option<Scope> {
     // What routing goes by, which is not what was sent: there `%6frganizations` is `organizations`.
-    let path = request.match_info().unprocessed();
-    let name = path.strip_prefix('/')?.split('/').next()?;
-    let collection = Collection::ALL
-        .into_iter()
-        .find(|collection| collection.name() == name)?;
+    let collection = Collection::of_path(request.match_info().unprocessed())?;
     let action = if request.method() == Method::GET || request.method() == Method::HEAD {
         Action::Read
     } else {

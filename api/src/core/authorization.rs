@@ -22,15 +22,47 @@ use super::caller::Caller;
 use super::input::{Fault, Field, pointer};
 use super::problem::Problem;
 
-/// A collection of the API, as scopes name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Collection {
-    Organizations,
-    Users,
-    Memberships,
-    ApiKeys,
-    Events,
+/// Declares the collections: each once, so that none is left out where they are told one by one.
+macro_rules! collections {
+    ($($(#[doc = $description:literal])* $variant:ident => $name:literal,)*) => {
+        /// A collection of the API, as scopes name it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Collection {
+            $($(#[doc = $description])* $variant,)*
+        }
+
+        impl Collection {
+            /// Every collection.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name in paths and scopes.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// What is in it, for the OpenAPI document.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($description),*).trim_ascii(),)*
+                }
+            }
+        }
+    };
+}
+
+collections! {
+    /// The tenants.
+    Organizations => "organizations",
+    /// The people.
+    Users => "users",
+    /// Who belongs to an organization, and in which role.
+    Memberships => "memberships",
+    /// What programs sign in with.
+    ApiKeys => "api-keys",
+    /// The audit trail.
+    Events => "events",
 }
 
 /// What a scope allows in a collection.
@@ -51,37 +83,27 @@ pub enum Scope {
 }
 
 impl Collection {
-    /// Every collection.
-    pub const ALL: [Collection; 5] = [
-        Self::Organizations,
-        Self::Users,
-        Self::Memberships,
-        Self::ApiKeys,
-        Self::Events,
-    ];
-
-    /// Its name in paths and scopes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Organizations => "organizations",
-            Self::Users => "users",
-            Self::Memberships => "memberships",
-            Self::ApiKeys => "api-keys",
-            Self::Events => "events",
-        }
+    /// The collection that a path below `/v1` belongs to.
+    pub fn of_path(path: &str) -> Option<Self> {
+        let name = path.strip_prefix('/')?.split('/').next()?;
+        let named = |collection: &Self| collection.name() == name;
+        Self::ALL.iter().copied().find(named)
     }
 }
 
 impl Scope {
+    /// How many there are.
+    pub const COUNT: usize = 2 * Collection::ALL.len() + 1;
+
     /// Every scope, `*` last.
     pub fn all() -> impl Iterator<Item = Scope> {
-        let of = |collection| {
+        let of = |collection: &Collection| {
             [
-                Scope::Of(collection, Action::Read),
-                Scope::Of(collection, Action::Write),
+                Scope::Of(*collection, Action::Read),
+                Scope::Of(*collection, Action::Write),
             ]
         };
-        Collection::ALL.into_iter().flat_map(of).chain([Scope::All])
+        Collection::ALL.iter().flat_map(of).chain([Scope::All])
     }
 }
 

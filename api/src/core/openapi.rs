@@ -26,17 +26,8 @@ path with a page that explains it. A method that a path does not take gets 405, 
 Lists are paged by `limit` and `cursor`. PATCH takes a JSON merge patch (RFC 7396). A POST with an `Idempotency-Key` takes \
 effect once, however often it is sent. What you may not see does not exist for you: 404.";
 
-const TAGS: [(&str, &str); 6] = [
-    ("organizations", "The tenants."),
-    ("users", "The people."),
-    (
-        "memberships",
-        "Who belongs to an organization, and in which role.",
-    ),
-    ("api-keys", "What programs sign in with."),
-    ("events", "The audit trail."),
-    ("system", "The server itself. Needs no key."),
-];
+/// What belongs to no collection.
+const SYSTEM: (&str, &str) = ("system", "The server itself. Needs no key.");
 
 /// The document before any route is known.
 pub fn base() -> OpenApi {
@@ -60,7 +51,9 @@ pub fn base() -> OpenApi {
     let server = ServerBuilder::new()
         .url("/")
         .description(Some("The server that this document came from."));
-    let tags = TAGS.map(|(name, description)| {
+    let collections = Collection::ALL.iter();
+    let collections = collections.map(|collection| (collection.name(), collection.description()));
+    let tags = collections.chain([SYSTEM]).map(|(name, description)| {
         TagBuilder::new()
             .name(name)
             .description(Some(description))
@@ -138,12 +131,14 @@ impl Operation {
             "get" => Action::Read,
             _ => Action::Write,
         };
-        let collection = path.strip_prefix("/v1/").and_then(|path| {
-            let name = path.split('/').next();
-            Collection::ALL
-                .into_iter()
-                .find(|collection| name == Some(collection.name()))
-        });
+        // As authentication has it: what belongs to no collection is for keys that may be used for everything.
+        let scope = path
+            .strip_prefix("/v1")
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            .map(|path| {
+                Collection::of_path(path)
+                    .map_or(Scope::All, |collection| Scope::Of(collection, action))
+            });
         Self {
             id: operation["operationId"]
                 .as_str()
@@ -152,7 +147,7 @@ impl Operation {
             path: path.to_owned(),
             method,
             has_body: operation.get("requestBody").is_some(),
-            scope: collection.map(|collection| Scope::Of(collection, action)),
+            scope,
         }
     }
 
@@ -347,5 +342,26 @@ impl Operation {
             "delete_user" | "delete_membership" => &[LastOwner],
             _ => &[],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Authentication refuses it to all keys but those for everything; the document does not say that it is open.
+    #[test]
+    fn what_belongs_to_no_collection_needs_a_key_for_everything() {
+        for path in ["/v1/unknown", "/v1/unknown/{id}", "/v1"] {
+            for method in METHODS {
+                let mut operation = json!({});
+                Operation::of(path, method, &operation).complete_security(&mut operation);
+                let security = json!([{"bearer": ["*"]}, {"api_key": ["*"]}]);
+                assert_eq!(operation["security"], security, "{method} {path}");
+            }
+        }
+        let mut operation = json!({});
+        Operation::of("/v10/unknown", "get", &operation).complete_security(&mut operation);
+        assert_eq!(operation["security"], json!([]));
     }
 }

@@ -32,6 +32,8 @@ pub trait Resource:
 {
     /// `aggregate_type` of its events, and its key among the tags.
     const AGGREGATE: &'static str;
+    /// What its events call the end of a row.
+    const REMOVAL: Verb;
     /// Columns whose values never leave: events show `"[redacted]"`.
     const SECRETS: &'static [Self::Column];
     /// Columns that change without an event and without a new version.

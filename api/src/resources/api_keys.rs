@@ -34,7 +34,7 @@ const READ: Scope = Scope::Of(Collection::ApiKeys, Action::Read);
 const WRITE: Scope = Scope::Of(Collection::ApiKeys, Action::Write);
 
 /// The scopes of a key: at least one, each once.
-type ScopeList = List<Scope, 1, 11>;
+type ScopeList = List<Scope, 1, { Scope::COUNT }>;
 
 /// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
@@ -151,6 +151,7 @@ impl From<Model> for ApiKey {
 
 impl Resource for Entity {
     const AGGREGATE: &'static str = "api_key";
+    const REMOVAL: Verb = Verb::Revoked;
     const SECRETS: &'static [Column] = &[Column::KeyHash];
     const BOOKKEEPING: &'static [Column] = &[
         Column::LastUsedAt,

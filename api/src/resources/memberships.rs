@@ -112,6 +112,7 @@ impl From<Model> for Membership {
 
 impl Resource for Entity {
     const AGGREGATE: &'static str = "membership";
+    const REMOVAL: Verb = Verb::Removed;
     const SECRETS: &'static [Column] = &[Column::InvitationToken];
     const BOOKKEEPING: &'static [Column] = &[];
     const UNIQUE: &'static [(&'static str, &'static str)] =

@@ -128,6 +128,7 @@ impl From<Model> for Organization {
 
 impl Resource for Entity {
     const AGGREGATE: &'static str = "organization";
+    const REMOVAL: Verb = Verb::Deleted;
     const SECRETS: &'static [Column] = &[];
     const BOOKKEEPING: &'static [Column] = &[];
     const UNIQUE: &'static [(&'static str, &'static str)] = &[("slug", "slug")];

@@ -116,6 +116,7 @@ impl User {
 
 impl Resource for Entity {
     const AGGREGATE: &'static str = "user";
+    const REMOVAL: Verb = Verb::Deleted;
     const SECRETS: &'static [Column] = &[
         Column::PasswordHash,
         Column::PasswordResetToken,

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
-use tests::{Answer, Backend, RawRequest, TestApp, content, id_of};
+use tests::{Answer, Backend, RawRequest, TestApp, collections, content, id_of};
 use uuid::Uuid;
 
 async fn with_ids(app: &TestApp, headers: &[(&str, &[u8])]) -> Answer {
@@ -130,13 +130,7 @@ async fn ids_and_times_have_one_form(
         app.key_for(ada.user_id(), json!({"expires_at": end})).await;
     }
     let (mut ids, mut times) = (0, 0);
-    for list in [
-        "organizations",
-        "users",
-        "memberships",
-        "api-keys",
-        "events",
-    ] {
+    for list in collections() {
         let page = app
             .system_admin
             .get(&format!("/v1/{list}?limit=200"))

@@ -118,12 +118,7 @@ fn a_moment() -> Duration {
 
 /// Every row is at the version of its last event, its events count from 1 without a hole, and none is without its row.
 async fn is_whole(connection: &DatabaseConnection) {
-    for (table, aggregate) in [
-        ("organizations", "organization"),
-        ("users", "user"),
-        ("memberships", "membership"),
-        ("api_keys", "api_key"),
-    ] {
+    for (table, aggregate) in tests::tables::audited() {
         let broken = format!(
             "SELECT 'row' FROM {table} AS t WHERE t.version <> (SELECT count(*) FROM events AS e WHERE e.aggregate_id = t.id)
                 OR t.version <> (SELECT max(e.aggregate_version) FROM events AS e WHERE e.aggregate_id = t.id)

@@ -1,5 +1,7 @@
 //! `rollbook doctor`: a healthy database passes, and each fault is found by the check that is for it and by no other.
 
+use std::collections::BTreeSet;
+
 use api::cli::config::DatabaseSettings;
 use api::database::connect_for_examination;
 use api::operations::Progress;
@@ -385,6 +387,32 @@ async fn of_many_findings_the_first_are_told_and_all_are_counted(
     let result = report.results.iter().find(|result| !result.passed).unwrap();
     assert_eq!(result.details.len(), SHOWN);
     assert_eq!(result.message, "30 rows break a rule");
+}
+
+/// The tables with triggers that write the trail are those whose rows doctor folds.
+#[rstest]
+#[tokio::test]
+async fn no_audited_table_is_without_its_check(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::migrated(backend).await;
+    let there = match backend {
+        Backend::Sqlite => {
+            "SELECT tbl_name FROM sqlite_schema WHERE name = tbl_name || '_audit_delete' ORDER BY 1"
+        }
+        Backend::Postgres => {
+            "SELECT tgrelid::regclass::text FROM pg_trigger
+             WHERE tgname = tgrelid::regclass::text || '_audit_delete' ORDER BY 1"
+        }
+    };
+    let there = text_rows(&database.connect().await, there).await;
+    let audited = tests::tables::audited().into_iter();
+    let known: BTreeSet<String> = audited.map(|(table, _)| table).collect();
+    assert_eq!(
+        there,
+        known.into_iter().collect::<Vec<_>>(),
+        "`with_audited!` of api/src/resources/mod.rs has all of them"
+    );
 }
 
 /// The checks know every reference and every unique set that the database has.

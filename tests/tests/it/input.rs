@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::Method;
 use sea_orm::DatabaseConnection;
 use serde_json::{Value, json};
-use tests::{Answer, Backend, TestApp, content, id_of};
+use tests::{Answer, Backend, TestApp, collections, content, id_of, mutations};
 
 /// A server with one resource of each kind, and the operations that change them.
 struct Stage {
@@ -40,19 +40,26 @@ struct Field {
 
 impl Stage {
     async fn set(backend: Backend) -> Self {
-        let app = TestApp::start(backend).await;
-        let ada = app.outsider().await;
-        let organization = app.organization(&ada).await;
+        let stage = tests::Stage::set(backend).await;
+        let (app, organization) = (&stage.app, stage.organization);
         let user = app.outsider().await;
         let membership = app.join(organization, &user, "member").await;
         let keys = format!("/v1/api-keys?user_id={}", user.user_id());
         let keys = app.system_admin.get(&keys).await.ok();
-        let ids = BTreeMap::from([
-            ("organizations", organization),
-            ("users", user.user_id()),
-            ("memberships", membership),
-            ("api-keys", id_of(&keys["data"][0])),
+        let mut ids = BTreeMap::from([
+            ("organizations".to_owned(), organization),
+            ("users".to_owned(), user.user_id()),
+            ("memberships".to_owned(), membership),
+            ("api-keys".to_owned(), id_of(&keys["data"][0])),
         ]);
+        for collection in collections() {
+            if !ids.contains_key(&collection)
+                && let Some(creation) = mutations::creation(&collection)
+            {
+                let made = creation.prepare(&stage).await.send().await.created();
+                ids.insert(collection, id_of(&made));
+            }
+        }
         let document = app.anonymous().get("/openapi.json").await.ok();
         let mut operations = Vec::new();
         for (path, item) in document["paths"].as_object().expect("paths") {
@@ -69,11 +76,10 @@ impl Stage {
                 }
             }
         }
-        assert_eq!(operations.len(), 8, "four collections, POST and PATCH each");
-        let connection = app.database.connect().await;
+        assert_eq!(operations.len(), 2 * ids.len(), "POST and PATCH each");
         Self {
-            app,
-            connection,
+            app: stage.app,
+            connection: stage.connection,
             operations,
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tests::database::{Backend, TestDatabase, execute, text_rows};
 use tests::{Proxy, eventually, run, spawn, told};
 
-use crate::migrations::{TABLES, WITHOUT_TABLE, count, fill, schema};
+use crate::migrations::{TABLES, count, down_to, fill, schema};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -201,9 +201,7 @@ async fn what_the_stock_tool_did_is_adopted(
     );
 
     // And back: the stock tool goes on, and what it rolled back is forgotten.
-    Migrator::down(&connection, Some(WITHOUT_TABLE + 2))
-        .await
-        .unwrap();
+    down_to(&connection, "create_events").await;
     assert_eq!(
         json(&database, &["current"])["current"],
         "m20261121_000004_create_events"
@@ -245,9 +243,10 @@ async fn a_plan_shows_the_sql_and_what_it_does_and_changes_nothing(
     migrate(&database, &["up"]);
     let full = schema(backend, &connection).await;
     assert!(migrate(&database, &["plan"]).1.contains("nothing to do"));
-    let plan = json(&database, &["plan", "--down", "3"]);
+    let plan = json(&database, &["plan", "--down", "--to", "create_events"]);
     assert_eq!(plan["direction"], "down");
-    let effects: Vec<&Value> = plan["migrations"][2]["statements"]
+    let last = plan["migrations"].as_array().unwrap().last().unwrap();
+    let effects: Vec<&Value> = last["statements"]
         .as_array()
         .unwrap()
         .iter()
@@ -277,11 +276,14 @@ async fn what_loses_data_wants_to_be_confirmed(
     let connection = database.connect().await;
     migrate(&database, &["up"]);
     fill(backend, &connection).await;
+    let events = count(&connection, "events").await;
     let full = schema(backend, &connection).await;
-    let (code, output, error) = migrate(&database, &["down", "4"]);
+    let (code, output, error) = migrate(&database, &["down", "--to", "create_memberships"]);
     assert_eq!((code, output.as_str()), (2, ""));
     assert!(
-        error.contains("loses events with 5 rows (m20261121_000004_create_events)"),
+        error.contains(&format!(
+            "loses events with {events} rows (m20261121_000004_create_events)"
+        )),
         "{error}"
     );
     assert!(error.contains("--yes"), "{error}");
@@ -312,7 +314,7 @@ async fn what_loses_data_wants_to_be_confirmed(
         assert_eq!(code, 2, "{bad:?}: {error}");
     }
     assert_eq!(schema(backend, &connection).await, full);
-    assert_eq!(count(&connection, "events").await, 5);
+    assert_eq!(count(&connection, "events").await, events);
     let sure = [
         "down",
         "--yes",
@@ -332,6 +334,7 @@ async fn without_its_table_nothing_is_touched(
     let connection = database.connect().await;
     migrate(&database, &["up"]);
     fill(backend, &connection).await;
+    let events = count(&connection, "events").await;
     execute(&connection, "DROP TABLE seaql_migrations")
         .await
         .unwrap();
@@ -350,7 +353,7 @@ async fn without_its_table_nothing_is_touched(
         );
     }
     assert_eq!(schema(backend, &connection).await, before);
-    assert_eq!(count(&connection, "events").await, 5);
+    assert_eq!(count(&connection, "events").await, events);
     assert!(
         execute(&connection, "SELECT 1 FROM seaql_migrations")
             .await

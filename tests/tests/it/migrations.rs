@@ -4,8 +4,10 @@ use migration::{Migrator, MigratorTrait};
 use rstest::rstest;
 use sea_orm::DatabaseConnection;
 use tests::database::{Backend, TestDatabase, execute, text_rows};
+use tests::tables::tables;
 use uuid::Uuid;
 
+/// The tables of the first migrations, in their order. Later ones are not named here: they are asked for.
 pub const TABLES: [&str; 6] = [
     "organizations",
     "users",
@@ -14,9 +16,6 @@ pub const TABLES: [&str; 6] = [
     "api_keys",
     "idempotency_keys",
 ];
-
-/// How many migrations follow those that make a table each.
-pub const WITHOUT_TABLE: u32 = 1;
 
 #[rstest]
 #[tokio::test]
@@ -51,15 +50,22 @@ async fn what_is_not_taken_down_keeps_its_rows(
     let connection = database.connect().await;
     let full = schema(backend, &connection).await;
     fill(backend, &connection).await;
-    Migrator::down(&connection, Some(WITHOUT_TABLE))
-        .await
-        .unwrap();
-    for kept in (1..TABLES.len()).rev() {
+    for table in tables(&connection).await {
+        assert!(
+            count(&connection, &table).await > 0,
+            "`fill` has no {table}"
+        );
+    }
+    for _ in 1..Migrator::migrations().len() {
         Migrator::down(&connection, Some(1)).await.unwrap();
-        for table in &TABLES[..kept] {
-            assert!(count(&connection, table).await > 0, "{table} lost its rows");
+        for table in tables(&connection).await {
+            assert!(
+                count(&connection, &table).await > 0,
+                "{table} lost its rows"
+            );
         }
     }
+    assert_eq!(tables(&connection).await, TABLES[..1]);
     Migrator::up(&connection, None).await.unwrap();
     assert_eq!(schema(backend, &connection).await, full);
     assert_eq!(count(&connection, "organizations").await, 1);
@@ -111,14 +117,21 @@ async fn a_migration_that_fails_leaves_nothing(
         Backend::Sqlite => "DROP TRIGGER memberships_audit_delete",
         Backend::Postgres => "DROP TRIGGER memberships_audit_delete ON memberships",
     };
-    Migrator::down(&connection, Some(WITHOUT_TABLE + 2))
-        .await
-        .unwrap();
+    down_to(&connection, "create_events").await;
     execute(&connection, obstacle).await.unwrap();
     let broken = schema(backend, &connection).await;
     Migrator::down(&connection, Some(1)).await.unwrap_err();
     assert_eq!(schema(backend, &connection).await, broken);
     assert!(full.len() > broken.len());
+}
+
+/// Takes back what came after the migration whose name ends so.
+pub async fn down_to(connection: &DatabaseConnection, last: &str) {
+    let migrations = Migrator::migrations();
+    let mut newest_first = migrations.iter().rev();
+    let steps = newest_first.position(|migration| migration.name().ends_with(last));
+    let steps = u32::try_from(steps.expect("a migration of this name")).unwrap();
+    Migrator::down(connection, Some(steps)).await.unwrap();
 }
 
 #[tokio::test]
@@ -347,7 +360,7 @@ fn copy_of(table: &str, columns: &str) -> String {
     )
 }
 
-/// One row in each table, every unique column filled.
+/// One row at least in each table, every unique column filled.
 pub async fn fill(backend: Backend, connection: &DatabaseConnection) {
     let [organization, user, second] = [(); 3].map(|()| backend.id(Uuid::now_v7()));
     let hash = match backend {
@@ -391,7 +404,8 @@ pub async fn schema(backend: Backend, connection: &DatabaseConnection) -> Vec<St
 
 const POSTGRES_SCHEMA: &str = "
 SELECT line FROM (
-  SELECT concat_ws(' ', 'column', table_name, ordinal_position, column_name, udt_name, character_maximum_length,
+  SELECT concat_ws(' ', 'column', table_name,
+                   row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position), column_name, udt_name, character_maximum_length,
                    is_nullable, column_default) AS line, table_name::text AS home
     FROM information_schema.columns WHERE table_schema = 'public'
   UNION ALL SELECT 'index ' || indexdef, tablename::text FROM pg_indexes WHERE schemaname = 'public'

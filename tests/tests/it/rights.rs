@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use tests::{Answer, Backend, Caller, id_of};
+use tests::{Answer, Backend, Caller, collections, id_of};
 use uuid::Uuid;
 
 use crate::cast::{Cast, ids_of};
@@ -275,13 +275,7 @@ async fn lists_have_what_may_be_read(
     ] {
         assert_eq!(lists_of(caller, &cast).await, lists, "{name}");
     }
-    for list in [
-        "organizations",
-        "memberships",
-        "users",
-        "api-keys",
-        "events",
-    ] {
+    for list in collections() {
         let answer = cast.app.anonymous().get(&format!("/v1/{list}")).await;
         answer.is_problem(401, "unauthenticated");
         assert!(answer.header("www-authenticate").is_some());

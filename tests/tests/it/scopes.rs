@@ -3,49 +3,33 @@
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
-use tests::{Answer, Backend, Caller, TestApp, id_of};
+use tests::{Answer, Backend, Caller, Stage, collections, id_of, mutations};
 use uuid::Uuid;
 
-const COLLECTIONS: [&str; 5] = [
-    "organizations",
-    "users",
-    "memberships",
-    "api-keys",
-    "events",
-];
-
 fn all_scopes() -> Vec<String> {
-    let both = |name: &&str| [format!("{name}:read"), format!("{name}:write")];
-    let mut scopes: Vec<String> = COLLECTIONS.iter().flat_map(both).collect();
+    let both = |name: &String| [format!("{name}:read"), format!("{name}:write")];
+    let mut scopes: Vec<String> = collections().iter().flat_map(both).collect();
     scopes.push("*".to_owned());
     scopes
 }
 
 /// A person with an organization, and what stands for one row of each collection.
 struct Tenant {
-    app: TestApp,
-    person: Caller,
-    organization: Uuid,
+    stage: Stage,
     event: Uuid,
 }
 
 impl Tenant {
     async fn of(backend: Backend) -> Self {
-        let app = TestApp::start(backend).await;
-        let person = app.outsider().await;
-        let organization = app.organization(&person).await;
-        let event = id_of(&app.events_of(organization).await[0]);
-        Self {
-            app,
-            person,
-            organization,
-            event,
-        }
+        let stage = Stage::set(backend).await;
+        let event = id_of(&stage.app.events_of(stage.organization).await[0]);
+        Self { stage, event }
     }
 
     async fn key(&self, scopes: &[&str]) -> Caller {
-        self.app
-            .key_for(self.person.user_id(), json!({"scopes": scopes}))
+        self.stage
+            .app
+            .key_for(self.stage.owner.user_id(), json!({"scopes": scopes}))
             .await
     }
 
@@ -53,7 +37,7 @@ impl Tenant {
     async fn row_of(&self, caller: &Caller) -> Value {
         let public = caller.key().split('_').nth(1).expect("a public id");
         let path = format!("/v1/api-keys?user_id={}&limit=200", caller.user_id());
-        let page = self.app.system_admin.get(&path).await.ok();
+        let page = self.stage.app.system_admin.get(&path).await.ok();
         let rows = page["data"].as_array().unwrap();
         let row = rows.iter().find(|row| row["key_id"] == public);
         row.unwrap_or_else(|| panic!("{public} in {page}")).clone()
@@ -66,14 +50,19 @@ impl Tenant {
     /// A read of one row of the collection, which succeeds for who may do it.
     async fn reads_one(&self, caller: &Caller, collection: &str) -> Answer {
         let id = match collection {
-            "organizations" => self.organization,
-            "users" => self.person.user_id(),
+            "organizations" => self.stage.organization,
+            "users" => self.stage.owner.user_id(),
             "memberships" => {
-                let page = self.person.get("/v1/memberships").await.ok();
+                let page = self.stage.owner.get("/v1/memberships").await.ok();
                 id_of(&page["data"][0])
             }
-            "api-keys" => id_of(&self.row_of(&self.person).await),
-            _ => self.event,
+            "api-keys" => id_of(&self.row_of(&self.stage.owner).await),
+            "events" => self.event,
+            other => {
+                let creation = mutations::creation(other).expect("a way to make one");
+                let request = creation.prepare(&self.stage).await;
+                id_of(&request.send_as(&self.stage.owner, &[]).await.created())
+            }
         };
         caller.get(&format!("/v1/{collection}/{id}")).await
     }
@@ -88,18 +77,24 @@ impl Tenant {
                 caller.post("/v1/organizations", organization).await
             }
             "users" => {
-                let path = format!("/v1/users/{}", self.person.user_id());
+                let path = format!("/v1/users/{}", self.stage.owner.user_id());
                 caller.patch(&path, json!({"bio": slug})).await
             }
             "memberships" => {
-                let invitation = json!({"organization_id": self.organization, "email": email});
+                let invitation =
+                    json!({"organization_id": self.stage.organization, "email": email});
                 caller.post("/v1/memberships", invitation).await
             }
             "api-keys" => {
                 let key = json!({"name": "new", "scopes": [scope]});
                 caller.post("/v1/api-keys", key).await
             }
-            _ => caller.post("/v1/events", json!({})).await,
+            "events" => caller.post("/v1/events", json!({})).await,
+            other => {
+                let creation = mutations::creation(other).expect("a way to make one");
+                let request = creation.prepare(&self.stage).await;
+                request.send_as(caller, &[]).await
+            }
         }
     }
 }
@@ -112,7 +107,7 @@ async fn a_scope_allows_exactly_its_collection_and_its_action(
     let tenant = Tenant::of(backend).await;
     for scope in all_scopes() {
         let key = tenant.key(&[&scope]).await;
-        for collection in COLLECTIONS {
+        for collection in &collections() {
             let list = key.get(&format!("/v1/{collection}")).await;
             let one = tenant.reads_one(&key, collection).await;
             let write = tenant.writes(&key, collection, &scope).await;
@@ -141,7 +136,7 @@ async fn a_path_in_another_spelling_needs_the_same_scope(
 ) {
     let tenant = Tenant::of(backend).await;
     let key = tenant.key(&["events:read"]).await;
-    let organization = tenant.organization;
+    let organization = tenant.stage.organization;
     for path in [
         "/v1/%6frganizations".to_owned(),
         "/v1/%6Frganizations".to_owned(),
@@ -223,8 +218,12 @@ async fn a_key_makes_or_widens_none_that_ends_later(
         "2097-01-01T00:00:00Z",
         "2097-01-01T00:00:00.000001Z",
     );
-    let user = tenant.person.user_id();
-    let key = tenant.app.key_for(user, json!({"expires_at": end})).await;
+    let user = tenant.stage.owner.user_id();
+    let key = tenant
+        .stage
+        .app
+        .key_for(user, json!({"expires_at": end}))
+        .await;
     for (wanted, status) in [
         (json!(sooner), 201),
         (json!(end), 201),
@@ -280,17 +279,18 @@ async fn a_restricted_key_makes_and_changes_none_beyond_its_organization(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let tenant = Tenant::of(backend).await;
-    let elsewhere = tenant.app.organization(&tenant.person).await;
-    let restriction = json!({"organization_id": tenant.organization});
-    let user = tenant.person.user_id();
-    let key = tenant.app.key_for(user, restriction).await;
+    let elsewhere = tenant.stage.app.organization(&tenant.stage.owner).await;
+    let restriction = json!({"organization_id": tenant.stage.organization});
+    let user = tenant.stage.owner.user_id();
+    let key = tenant.stage.app.key_for(user, restriction).await;
 
     for organization in [Value::Null, json!(elsewhere)] {
         let new = json!({"name": "new", "scopes": ["*"], "organization_id": organization});
         let answer = key.post("/v1/api-keys", new).await;
         answer.is_problem(403, "insufficient-scope");
     }
-    let within = json!({"name": "new", "scopes": ["*"], "organization_id": tenant.organization});
+    let within =
+        json!({"name": "new", "scopes": ["*"], "organization_id": tenant.stage.organization});
     key.post("/v1/api-keys", within).await.created();
 
     let own = tenant.path_of(&key).await;
@@ -298,7 +298,7 @@ async fn a_restricted_key_makes_and_changes_none_beyond_its_organization(
         let moved = json!({"organization_id": organization});
         key.patch(&own, moved).await.is_problem(422, "invalid");
     }
-    let unrestricted = tenant.path_of(&tenant.person).await;
+    let unrestricted = tenant.path_of(&tenant.stage.owner).await;
     key.get(&unrestricted).await.is_problem(404, "not-found");
     for change in [json!({"name": "mine"}), json!({"status": "inactive"})] {
         let answer = key.patch(&unrestricted, change).await;

@@ -1,7 +1,7 @@
 //! Records what is, where a row and its events differ: an event says what the events gave, what the row is, and why
 //! somebody takes it as it is. Nothing is taken back and no event is touched.
 
-use entity::{api_keys, events, memberships, organizations, users};
+use entity::events;
 use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
@@ -16,6 +16,7 @@ use crate::core::unit_of_work::{RECONCILE, Record, UnitOfWork};
 use crate::core::verb::Verb;
 use crate::database::Database;
 use crate::operations::system_origin;
+use crate::with_audited;
 
 /// Events that are read at once.
 const EVENTS: u64 = 500;
@@ -92,29 +93,22 @@ pub async fn reconcile(
 /// The tables in turn, first by their rows: of a row that is gone only the events tell what it was.
 async fn any(work: &mut UnitOfWork<'_>, id: Uuid) -> Result<Outcome, Problem> {
     macro_rules! look {
-        ($is_there:expr, $($entity:ty => $removal:expr),*) => {$(
-            match one::<$entity>(work, id, $removal, $is_there).await? {
-                Outcome::Elsewhere => {}
-                outcome => return Ok(outcome),
+        ($($($entity:ident)::+,)*) => {
+            for is_there in [true, false] {
+                $(match one::<$($entity)::+::Entity>(work, id, is_there).await? {
+                    Outcome::Elsewhere => {}
+                    outcome => return Ok(outcome),
+                })*
             }
-        )*};
+        };
     }
-    for is_there in [true, false] {
-        look!(
-            is_there,
-            organizations::Entity => Verb::Deleted,
-            users::Entity => Verb::Deleted,
-            memberships::Entity => Verb::Removed,
-            api_keys::Entity => Verb::Revoked
-        );
-    }
+    with_audited!(look);
     Ok(Outcome::Elsewhere)
 }
 
 async fn one<R: Resource>(
     work: &mut UnitOfWork<'_>,
     id: Uuid,
-    removal: Verb,
     is_there: bool,
 ) -> Result<Outcome, Problem> {
     // Locked, so that no event of it comes after those that are read here.
@@ -141,11 +135,11 @@ async fn one<R: Resource>(
             work.record_row::<R>(&row, record).await?
         }
         (None, Some(last)) if last.aggregate_type == R::AGGREGATE => {
-            if last.event_type == R::event_type(removal) {
+            if last.event_type == R::event_type(R::REMOVAL) {
                 return Ok(Outcome::Fits(R::AGGREGATE));
             }
             let data = json!({ "old": fold.known });
-            let record = record(removal, next, data, &acknowledged);
+            let record = record(R::REMOVAL, next, data, &acknowledged);
             work.record_end::<R>(last, record).await?
         }
         (None, _) => return Ok(Outcome::Elsewhere),

@@ -1,10 +1,11 @@
 //! Rows that name rows which are not there, and rows of which there may be one only.
 
 use async_trait::async_trait;
-use entity::{api_keys, events, idempotency_keys, memberships, organizations, users};
+use entity::{events, idempotency_keys};
 use sea_orm::{DbErr, EntityTrait, Identity, Iterable, RelationTrait, sea_query::TableRef};
 
 use super::{Check, Conclusion, Examination, Findings, Severity};
+use crate::with_audited;
 
 /// A column that names a row of another table by its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +20,13 @@ pub struct Reference {
 
 /// Every reference of the schema, as the generated entities have them.
 pub fn references() -> Vec<Reference> {
-    let mut references = Vec::new();
-    references.extend(references_of::<organizations::Entity>());
-    references.extend(references_of::<users::Entity>());
-    references.extend(references_of::<memberships::Entity>());
+    macro_rules! of_audited {
+        ($($($entity:ident)::+,)*) => {
+            [$(references_of::<$($entity)::+::Entity>()),*].concat()
+        };
+    }
+    let mut references = with_audited!(of_audited);
     references.extend(references_of::<events::Entity>());
-    references.extend(references_of::<api_keys::Entity>());
     references.extend(references_of::<idempotency_keys::Entity>());
     references
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use entity::{api_keys, events, memberships, organizations, users};
+use entity::events;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
@@ -15,6 +15,7 @@ use super::fold::{Fold, Told};
 use super::{Check, Conclusion, Examination, Findings, Severity};
 use crate::core::resource::{self, Resource};
 use crate::core::verb::Verb;
+use crate::with_audited;
 
 /// Rows whose events are folded together.
 const ROWS: u64 = 500;
@@ -28,9 +29,14 @@ fn event_types() -> Vec<(&'static str, String)> {
             .iter()
             .map(|verb| (R::AGGREGATE, R::event_type(*verb)))
     }
-    let types = of::<organizations::Entity>().chain(of::<users::Entity>());
-    let types = types.chain(of::<memberships::Entity>());
-    types.chain(of::<api_keys::Entity>()).collect()
+    macro_rules! of_audited {
+        ($($($entity:ident)::+,)*) => {{
+            let mut types = Vec::new();
+            $(types.extend(of::<$($entity)::+::Entity>());)*
+            types
+        }};
+    }
+    with_audited!(of_audited)
 }
 
 pub(super) struct EventIntegrity;
@@ -131,10 +137,12 @@ impl Check for AuditCompleteness {
             rows: 0,
             events: 0,
         };
-        audit.table::<organizations::Entity>(Verb::Deleted).await?;
-        audit.table::<users::Entity>(Verb::Deleted).await?;
-        audit.table::<memberships::Entity>(Verb::Removed).await?;
-        audit.table::<api_keys::Entity>(Verb::Revoked).await?;
+        macro_rules! tables {
+            ($($($entity:ident)::+,)*) => {$(
+                audit.table::<$($entity)::+::Entity>().await?;
+            )*};
+        }
+        with_audited!(tables);
         let none = format!(
             "{} rows are what their {} events say",
             audit.rows, audit.events
@@ -159,7 +167,7 @@ struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    async fn table<R: Resource>(&mut self, removal: Verb) -> Result<(), DbErr>
+    async fn table<R: Resource>(&mut self) -> Result<(), DbErr>
     where
         R::Model: IntoActiveModel<R::ActiveModel>,
     {
@@ -179,7 +187,7 @@ impl Audit<'_> {
             self.examination.show(&what, done, Some(total));
         }
         self.rows += done;
-        self.gone::<R>(removal).await
+        self.gone::<R>().await
     }
 
     /// Folds the events of some rows, a page at a time, and compares each with its row.
@@ -256,10 +264,10 @@ impl Audit<'_> {
     }
 
     /// Aggregates whose row is gone, though their last event does not say so.
-    async fn gone<R: Resource>(&mut self, removal: Verb) -> Result<(), DbErr> {
+    async fn gone<R: Resource>(&mut self) -> Result<(), DbErr> {
         let id = self.examination.id("first.aggregate_id");
         let (aggregate, table) = (R::AGGREGATE, R::default().table_name().to_owned());
-        let event = R::event_type(removal);
+        let event = R::event_type(R::REMOVAL);
         let sql = format!(
             "SELECT '{aggregate} ' || {id} || ': its row is gone without an event' FROM events AS first
              WHERE first.aggregate_type = '{aggregate}' AND first.aggregate_version = 1

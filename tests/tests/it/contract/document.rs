@@ -49,6 +49,30 @@ fn every_mutating_route_has_a_case() {
     );
 }
 
+/// One whose collection is not known would be for keys of everything only.
+#[test]
+fn every_operation_needs_the_scope_of_its_collection() {
+    let document = api::app::openapi().expect("the document");
+    for (method, path, operation) in operations(&document) {
+        let Some(rest) = path.strip_prefix("/v1/") else {
+            continue;
+        };
+        let collection = rest.split('/').next().expect("a collection");
+        let action = if method.is_safe() { "read" } else { "write" };
+        let scope = format!("{collection}:{action}");
+        assert_eq!(
+            operation["security"],
+            serde_json::json!([{"bearer": [scope]}, {"api_key": [scope]}]),
+            "{method} {path}: is it in `collections!` of api/src/core/authorization.rs?"
+        );
+        assert_eq!(
+            operation["tags"],
+            serde_json::json!([collection]),
+            "{method} {path}"
+        );
+    }
+}
+
 #[test]
 fn the_committed_document_is_the_one_that_the_code_makes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
-use tests::{Answer, Backend, RawRequest, TestApp, content};
+use tests::{Answer, Backend, RawRequest, TestApp, collections, content};
 use uuid::Uuid;
 
 use super::{codes, pointers};
@@ -16,21 +16,13 @@ async fn get(app: &TestApp, target: &str) -> Answer {
         .await
 }
 
-const LISTS: [&str; 5] = [
-    "organizations",
-    "users",
-    "memberships",
-    "api-keys",
-    "events",
-];
-
 #[rstest]
 #[tokio::test]
 async fn an_unknown_parameter_is_named(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let app = TestApp::start(backend).await;
-    for list in LISTS {
+    for list in collections() {
         let query = "colour=red&Limit=1&offset=1&=x&sort%5Bname%5D=asc&limit%00=1";
         let answer = get(&app, &format!("/v1/{list}?{query}")).await;
         let problem = answer.is_problem(400, "bad-parameter");
@@ -222,7 +214,7 @@ async fn what_is_no_id_names_nothing(
         Uuid::nil().to_string(),
         Uuid::max().to_string(),
     ];
-    for list in LISTS {
+    for list in collections() {
         for id in &garbage {
             let path = format!("/v1/{list}/{id}");
             get(&app, &path).await.is_problem(404, "not-found");
