@@ -39,7 +39,6 @@ async fn found_and_mended(backend: Backend, sql: &str, found: &[&str], severity:
     let organization = app.organization(&owner).await;
     app.join(app.first_organization, &owner, "viewer").await;
     app.member(organization, "admin").await;
-    assert_eq!(comparison(&app.database).await.differences, []);
 
     let connection = app.database.connect().await;
     execute(&connection, sql)
@@ -62,11 +61,8 @@ async fn found_and_mended(backend: Backend, sql: &str, found: &[&str], severity:
             .await
             .unwrap_or_else(|error| panic!("{mend}: {error}"));
     }
-    let compared = comparison(&app.database).await;
-    assert_eq!(compared.differences, [], "mended");
-    assert!(!compared.drift);
     connection.close().await.unwrap();
-    // The joining of the member of the second organization is all that doctor may miss.
+    // It compares too. The joining of the member of the second organization is all that it may miss.
     let left = unhealthy(&app.database).await;
     assert!(
         left.is_empty() || left == ["data-consistency Warning"],
