@@ -1,11 +1,24 @@
 //! Rollbook as a library: what the binary starts and the tests start too.
 
+// What `#[resource]` makes names this crate as those that use it do.
+extern crate self as rollbook;
+
 pub mod app;
 pub mod cli;
 pub mod core;
 pub mod database;
 pub mod operations;
 pub mod resources;
+
+pub use rollbook_macros::resource;
+
+/// What the code that `#[resource]` makes refers to, so that whoever uses it need not depend on it.
+#[doc(hidden)]
+pub mod kit {
+    pub use {sea_orm, serde, serde_json, utoipa, uuid};
+
+    pub type RefOrSchema = utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>;
+}
 
 #[doc(hidden)]
 pub use git_version::git_version;

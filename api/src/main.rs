@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    api::cli::main(api::commit!())
+    rollbook::cli::main(rollbook::commit!())
 }

@@ -61,8 +61,8 @@ impl Snapshot {
     pub async fn of(connection: &DatabaseConnection) -> Self {
         let mut rows = BTreeMap::new();
         macro_rules! tables {
-            ($($($entity:ident)::+,)*) => {
-                $(rows.extend(audited::<$($entity)::+::Entity>(connection).await);)*
+            ($($resource:ty,)*) => {
+                $(rows.extend(audited::<$resource>(connection).await);)*
             };
         }
         api::with_audited!(tables);
@@ -158,7 +158,11 @@ async fn audited<R: Resource>(connection: &DatabaseConnection) -> Vec<(Uuid, Row
         };
         (id.expect("a row's id"), row)
     };
-    all::<R>(connection).await.into_iter().map(row).collect()
+    all::<R::Entity>(connection)
+        .await
+        .into_iter()
+        .map(row)
+        .collect()
 }
 
 async fn all<E: EntityTrait<Model: Send + Sync>>(

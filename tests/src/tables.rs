@@ -25,10 +25,10 @@ pub async fn tables(connection: &DatabaseConnection) -> Vec<String> {
 /// The audited tables, each with what the trail calls a row of it.
 pub fn audited() -> Vec<(String, &'static str)> {
     fn of<R: api::core::resource::Resource>() -> (String, &'static str) {
-        (R::default().table_name().to_owned(), R::AGGREGATE)
+        (R::table(), R::AGGREGATE)
     }
     macro_rules! of_audited {
-        ($($($entity:ident)::+,)*) => { vec![$(of::<$($entity)::+::Entity>()),*] };
+        ($($resource:ty,)*) => { vec![$(of::<$resource>()),*] };
     }
     api::with_audited!(of_audited)
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, stdin};
 
 use clap::Args;
 use entity::sea_orm_active_enums::{UserRole, UserStatus};
-use entity::{api_keys, memberships, organizations, users};
+use entity::{organizations, users};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -27,7 +27,11 @@ use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
 use crate::core::{clock, log};
 use crate::database::{ConnectError, Database, Pools, SchemaError, connect, require_current};
-use crate::resources::{self, organizations::NewOrganization};
+use crate::resources;
+use crate::resources::api_keys::ApiKey;
+use crate::resources::memberships::Membership;
+use crate::resources::organizations::{NewOrganization, Organization};
+use crate::resources::users::User;
 
 /// More than a password may have, in bytes: 1,024 characters of four bytes, and the end of the line.
 const LONGEST_LINE: u64 = 4 * 1024 + 2;
@@ -187,17 +191,17 @@ pub async fn run(
         if work.one(admins).await?.is_some() {
             return Ok(None);
         }
-        let admin = resources::users::system_admin(email.clone(), password_hash.clone());
-        let admin = work.create::<users::Entity>(Verb::Created, admin).await?;
-        let organization = free_slug(work, NewOrganization::named(name.clone()).into_row()).await?;
+        let admin = resources::users::system_admin(email.clone(), password_hash.clone())?;
+        let admin = work.create::<User>(Verb::Created, admin).await?;
+        let organization =
+            free_slug(work, NewOrganization::named(name.clone()).into_row()?).await?;
         let organization = work
-            .create::<organizations::Entity>(Verb::Created, organization)
+            .create::<Organization>(Verb::Created, organization)
             .await?;
-        let membership = resources::memberships::founder(admin.id, organization.id);
-        work.create::<memberships::Entity>(Verb::Created, membership)
-            .await?;
-        let row = resources::api_keys::row(&key, admin.id, "bootstrap".to_owned(), &[Scope::All]);
-        work.create::<api_keys::Entity>(Verb::Created, row).await?;
+        let membership = resources::memberships::founder(admin.id, organization.id)?;
+        work.create::<Membership>(Verb::Created, membership).await?;
+        let row = resources::api_keys::row(&key, admin.id, "bootstrap".to_owned(), &[Scope::All])?;
+        work.create::<ApiKey>(Verb::Created, row).await?;
         Ok(Some((admin.id, organization.id)))
     });
     let (user_id, organization_id) = made.await?.ok_or(BootstrapError::AdminExists)?;

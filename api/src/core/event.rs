@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::clock;
 use super::problem::Problem;
-use super::resource::{self, Resource};
+use super::resource::{self, Resource, Row};
 use super::verb::Verb;
 
 /// The form of the events that this release writes; the column `version` of `events`.
@@ -47,7 +47,7 @@ pub enum Transition<'a, Model> {
 pub fn event_of<R: Resource>(
     origin: &Origin,
     verb: Verb,
-    transition: &Transition<'_, R::Model>,
+    transition: &Transition<'_, Row<R>>,
     moment: DateTime<Utc>,
 ) -> Result<events::ActiveModel, Problem> {
     let (row, data) = match transition {
@@ -65,11 +65,11 @@ pub fn event_of<R: Resource>(
         id: Set(clock::new_id()),
         event_type: Set(R::event_type(verb)),
         aggregate_type: Set(R::AGGREGATE.to_owned()),
-        aggregate_id: Set(R::id(row)),
-        aggregate_version: Set(R::version(row)),
+        aggregate_id: Set(R::id_of(row)),
+        aggregate_version: Set(R::version_of(row)),
         data: Set(data),
         metadata: Set(Value::Object(origin.metadata.clone())),
-        tags: Set(tags(R::AGGREGATE, R::id(row), R::touches(row))),
+        tags: Set(tags(R::AGGREGATE, R::id_of(row), R::touches(row))),
         user_id: Set(origin.user_id),
         organization_id: Set(R::organization(row)),
         session_id: Set(None),

@@ -79,9 +79,21 @@ pub struct Property {
     /// Whether it must be there.
     pub required: bool,
     /// What it means.
-    pub description: &'static str,
+    pub description: String,
     /// What it takes.
     pub schema: RefOr<Schema>,
+}
+
+impl Property {
+    /// A field of this type.
+    pub fn of<F: Field>(name: &'static str, description: String) -> Self {
+        Self {
+            name,
+            required: F::REQUIRED,
+            description,
+            schema: F::schema(),
+        }
+    }
 }
 
 /// The members of one JSON object while they are read.
@@ -154,7 +166,7 @@ pub fn object_schema(description: &str, properties: Vec<Property>) -> RefOr<Sche
     for property in properties {
         object = object.property(
             property.name,
-            described(property.schema, property.description),
+            described(property.schema, &property.description),
         );
         if property.required {
             object = object.required(property.name);
@@ -183,7 +195,7 @@ pub fn query_parameters(properties: Vec<Property>) -> Vec<utoipa::openapi::path:
         .collect()
 }
 
-fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
+pub(super) fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
     let description = description.trim();
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
@@ -403,15 +415,15 @@ pub fn parse_id(text: &str) -> Option<Uuid> {
 macro_rules! enum_field {
     ($($name:ty),* $(,)?) => {$(
         impl $crate::core::input::Field for $name {
-            fn present(value: &serde_json::Value) -> Result<Self, $crate::core::input::Fault> {
+            fn present(value: &$crate::kit::serde_json::Value) -> Result<Self, $crate::core::input::Fault> {
                 if !value.is_string() {
                     return Err($crate::core::input::Fault::wrong_type("a string", value));
                 }
-                serde::Deserialize::deserialize(value).map_err(|_| $crate::core::input::unknown_value::<$name>())
+                $crate::kit::serde::Deserialize::deserialize(value).map_err(|_| $crate::core::input::unknown_value::<$name>())
             }
 
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                <$name as utoipa::PartialSchema>::schema()
+            fn schema() -> $crate::kit::RefOrSchema {
+                <$name as $crate::kit::utoipa::PartialSchema>::schema()
             }
         }
     )*};
@@ -450,29 +462,37 @@ macro_rules! input {
             }
 
             fn properties() -> Vec<$crate::core::input::Property> {
-                use $crate::core::input::Field;
-                vec![$($crate::core::input::Property {
-                    name: stringify!($field),
-                    required: <$kind as Field>::REQUIRED,
-                    description: concat!($($field_doc, "\n",)*),
-                    schema: <$kind as Field>::schema(),
-                },)*]
+                vec![$($crate::core::input::Property::of::<$kind>(
+                    stringify!($field),
+                    concat!($($field_doc, "\n",)*).to_owned(),
+                ),)*]
             }
         }
 
-        impl utoipa::PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        $crate::input_schema!($name, concat!($($doc, "\n",)*));
+    };
+}
+
+/// What the OpenAPI document says of a body or a query.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! input_schema {
+    ($name:ident, $doc:expr) => {
+        impl $crate::kit::utoipa::PartialSchema for $name {
+            fn schema()
+            -> $crate::kit::utoipa::openapi::RefOr<$crate::kit::utoipa::openapi::schema::Schema>
+            {
                 use $crate::core::input::Input;
-                $crate::core::input::object_schema(concat!($($doc, "\n",)*), Self::properties())
+                $crate::core::input::object_schema($doc, Self::properties())
             }
         }
 
-        impl utoipa::ToSchema for $name {}
+        impl $crate::kit::utoipa::ToSchema for $name {}
 
-        impl utoipa::IntoParams for $name {
+        impl $crate::kit::utoipa::IntoParams for $name {
             fn into_params(
-                _: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-            ) -> Vec<utoipa::openapi::path::Parameter> {
+                _: impl Fn() -> Option<$crate::kit::utoipa::openapi::path::ParameterIn>,
+            ) -> Vec<$crate::kit::utoipa::openapi::path::Parameter> {
                 use $crate::core::input::Input;
                 $crate::core::input::query_parameters(Self::properties())
             }

@@ -2,18 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::input::Patch;
 use super::json::{self, JsonObject};
 use super::problem::Problem;
 
-/// Merges the object that was sent for `field`, if one was, into a JSON column.
+/// Merges the object that was sent for `field` into a JSON column.
 ///
 /// # Errors
 /// `invalid` where that makes it too large, or leaves it so and does not make it smaller.
-pub fn apply(field: &str, patch: &Patch<JsonObject>, column: &mut Value) -> Result<(), Problem> {
-    let Some(patch) = patch.value() else {
-        return Ok(());
-    };
+pub fn apply(field: &str, patch: &JsonObject, column: &mut Value) -> Result<(), Problem> {
     let mut object = JsonObject::of(column);
     merge(&mut object.0, &patch.0);
     let merged = Value::from(object);

@@ -7,6 +7,7 @@ pub mod body;
 pub mod caller;
 pub mod characters;
 pub mod clock;
+pub mod column;
 pub mod conditional;
 pub mod credential;
 pub mod event;

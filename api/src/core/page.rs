@@ -6,9 +6,10 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -18,9 +19,11 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 use super::caller::Caller;
+use super::characters;
 use super::input::{Fault, Field, parse_id};
 use super::problem::{Kind, Problem};
-use super::resource::Resource;
+use super::resource::{Resource, Row};
+use super::text::SearchText;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,6 +33,9 @@ pub struct Page<T> {
     /// What to send as `cursor` for the next page; null on the last one.
     pub next_cursor: Option<String>,
 }
+
+/// Which page of a list: how many resources, and where it goes on.
+pub type Place = (Limit, Option<CursorText>);
 
 /// How many resources a page has: 1 to 200, 50 unless asked otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +113,11 @@ impl Cursor {
 ///
 /// # Errors
 /// `bad-cursor` for a cursor of another list; the database's.
-pub async fn oldest_first<R: Resource, T: Serialize>(
+pub async fn oldest_first<R: Resource>(
     caller: &Caller,
     request: &HttpRequest,
-    select: Select<R>,
-    (limit, cursor): (Limit, Option<CursorText>),
-    view: impl Fn(R::Model) -> T,
+    select: Select<R::Entity>,
+    (limit, cursor): Place,
 ) -> Result<HttpResponse, Problem> {
     let mut select = select.order_by_asc(R::id_column());
     if let Some(cursor) = cursor {
@@ -123,8 +128,28 @@ pub async fn oldest_first<R: Resource, T: Serialize>(
         let id = parse_id(id).ok_or_else(bad_cursor)?;
         select = select.filter(R::id_column().gt(id));
     }
-    let cursor = |row: &R::Model| Cursor::new(R::AGGREGATE, [R::id(row).to_string()]);
+    let cursor = |row: &Row<R>| Cursor::new(R::AGGREGATE, [R::id_of(row).to_string()]);
+    let view = |row| R::seen_by(caller, row);
     respond(caller, request, select, limit, cursor, view).await
+}
+
+/// The condition that one of these columns has the text in it, in any case of letters.
+pub fn any_contains<const COLUMNS: usize>(
+    caller: &Caller,
+    columns: [impl ColumnTrait; COLUMNS],
+    text: &SearchText,
+) -> Condition {
+    let operator = match caller.database().backend() {
+        DbBackend::Postgres => BinOper::Custom("~"),
+        _ => BinOper::Custom("REGEXP"),
+    };
+    // A regular expression that names all cases of each letter, and not `ILIKE`: that folds by the database's locale,
+    // SQLite's `LIKE` folds A to Z, and PostgreSQL's trigram index serves both.
+    let pattern = characters::in_any_case(text.as_ref());
+    let contains = columns
+        .iter()
+        .map(|column| Expr::col(column.as_column_ref()).binary(operator, pattern.clone()));
+    contains.fold(Condition::any(), Condition::add)
 }
 
 /// The refusal of a cursor that this list did not give.

@@ -1,11 +1,12 @@
 //! What the core has to know of an audited entity. One implementation per table, made in the resource's own file.
 
 use chrono::{DateTime, FixedOffset};
-use sea_orm::{EntityTrait, IntoActiveModel, Iterable, ModelTrait};
+use sea_orm::{EntityName, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::caller::Caller;
 use super::json;
 use super::problem::Problem;
 use super::verb::Verb;
@@ -26,35 +27,55 @@ pub struct Stamps<'a> {
     pub updated_by: &'a mut Option<Uuid>,
 }
 
-/// An audited entity: written only by the unit of work, and each time with its event.
-pub trait Resource:
-    EntityTrait<Model: IntoActiveModel<Self::ActiveModel> + PartialEq + Send + Sync>
-{
+/// A row of a resource.
+pub type Row<R> = <<R as Resource>::Entity as EntityTrait>::Model;
+/// A row of a resource to be written.
+pub type ActiveRow<R> = <<R as Resource>::Entity as EntityTrait>::ActiveModel;
+/// A column of a resource.
+pub type Column<R> = <<R as Resource>::Entity as EntityTrait>::Column;
+
+/// Columns of which no two rows have the same values, and the field to blame.
+pub type Unique = (&'static [&'static str], &'static str);
+
+/// A resource of an audited table: written only by the unit of work, and each time with its event. Made by
+/// [`#[resource]`](crate::resource) of the struct that leaves.
+pub trait Resource: View + 'static {
+    /// The table.
+    type Entity: EntityTrait<
+            Model: IntoActiveModel<ActiveRow<Self>> + PartialEq + Send + Sync,
+            ActiveModel: Send,
+        >;
     /// `aggregate_type` of its events, and its key among the tags.
     const AGGREGATE: &'static str;
     /// What its events call the end of a row.
     const REMOVAL: Verb;
     /// Columns whose values never leave: events show `"[redacted]"`.
-    const SECRETS: &'static [Self::Column];
+    const SECRETS: &'static [&'static str];
     /// Columns that change without an event and without a new version.
-    const BOOKKEEPING: &'static [Self::Column];
-    /// The columns of each unique constraint, joined by `_`, and the field to blame.
-    const UNIQUE: &'static [(&'static str, &'static str)];
+    const BOOKKEEPING: &'static [&'static str];
+    /// Each unique constraint, the table's key aside.
+    const UNIQUE: &'static [Unique];
 
     /// The columns that every audited table has.
-    fn stamps(row: &mut Self::Model) -> Stamps<'_>;
+    fn stamps(row: &mut Row<Self>) -> Stamps<'_>;
     /// The row's id.
-    fn id(row: &Self::Model) -> Uuid;
+    fn id_of(row: &Row<Self>) -> Uuid;
     /// The row's version.
-    fn version(row: &Self::Model) -> i64;
+    fn version_of(row: &Row<Self>) -> i64;
     /// The column of the id.
-    fn id_column() -> Self::Column;
+    fn id_column() -> Column<Self>;
     /// The column of the version.
-    fn version_column() -> Self::Column;
+    fn version_column() -> Column<Self>;
     /// The organization that its events belong to.
-    fn organization(row: &Self::Model) -> Option<Uuid>;
+    fn organization(row: &Row<Self>) -> Option<Uuid>;
     /// What a row touches beside itself: kind and id of each.
-    fn touches(row: &Self::Model) -> Vec<(&'static str, Uuid)>;
+    fn touches(row: &Row<Self>) -> Vec<(&'static str, Uuid)>;
+    /// What of the row leaves for a caller.
+    fn seen_by(caller: &Caller, row: Row<Self>) -> Self;
+    /// The table's name.
+    fn table() -> String {
+        Self::Entity::default().table_name().to_owned()
+    }
     /// The verb's event type, such as `ORGANIZATION.CREATED`.
     fn event_type(verb: Verb) -> String {
         format!("{}.{}", Self::AGGREGATE.to_uppercase(), verb.name())
@@ -65,7 +86,9 @@ pub trait Resource:
 #[macro_export]
 macro_rules! audited_columns {
     () => {
-        fn stamps(row: &mut Self::Model) -> $crate::core::resource::Stamps<'_> {
+        fn stamps(
+            row: &mut $crate::core::resource::Row<Self>,
+        ) -> $crate::core::resource::Stamps<'_> {
             $crate::core::resource::Stamps {
                 id: &mut row.id,
                 version: &mut row.version,
@@ -76,20 +99,20 @@ macro_rules! audited_columns {
             }
         }
 
-        fn id(row: &Self::Model) -> uuid::Uuid {
+        fn id_of(row: &$crate::core::resource::Row<Self>) -> $crate::kit::uuid::Uuid {
             row.id
         }
 
-        fn version(row: &Self::Model) -> i64 {
+        fn version_of(row: &$crate::core::resource::Row<Self>) -> i64 {
             row.version
         }
 
-        fn id_column() -> Self::Column {
-            Self::Column::Id
+        fn id_column() -> $crate::core::resource::Column<Self> {
+            <$crate::core::resource::Column<Self>>::Id
         }
 
-        fn version_column() -> Self::Column {
-            Self::Column::Version
+        fn version_column() -> $crate::core::resource::Column<Self> {
+            <$crate::core::resource::Column<Self>>::Version
         }
     };
 }
@@ -104,28 +127,10 @@ pub trait View: Serialize {
     fn version(&self) -> i64;
 }
 
-/// Implements [`View`] for a struct with the fields `id` and `version`.
-#[macro_export]
-macro_rules! view {
-    ($name:ty, $collection:literal) => {
-        impl $crate::core::resource::View for $name {
-            const COLLECTION: &'static str = $collection;
-
-            fn id(&self) -> uuid::Uuid {
-                self.id
-            }
-
-            fn version(&self) -> i64 {
-                self.version
-            }
-        }
-    };
-}
-
 const REDACTED: &str = "[redacted]";
 
 /// The row as its events show it: every column but bookkeeping, secrets redacted.
-pub fn snapshot<R: Resource>(row: &R::Model) -> Result<Map<String, Value>, Problem> {
+pub fn snapshot<R: Resource>(row: &Row<R>) -> Result<Map<String, Value>, Problem> {
     columns::<R>()
         .map(|column| shown::<R>(row, column))
         .collect()
@@ -135,7 +140,7 @@ pub fn snapshot<R: Resource>(row: &R::Model) -> Result<Map<String, Value>, Probl
 pub type Difference = (Map<String, Value>, Map<String, Value>);
 
 /// The columns whose values differ, before and after. Two different secrets both show as redacted, and are still there.
-pub fn difference<R: Resource>(before: &R::Model, after: &R::Model) -> Result<Difference, Problem> {
+pub fn difference<R: Resource>(before: &Row<R>, after: &Row<R>) -> Result<Difference, Problem> {
     let (mut old, mut new) = (Map::new(), Map::new());
     for column in changed::<R>(before, after) {
         let (name, value) = shown::<R>(before, column)?;
@@ -147,25 +152,19 @@ pub fn difference<R: Resource>(before: &R::Model, after: &R::Model) -> Result<Di
 }
 
 /// The audited columns whose values differ.
-pub fn changed<R: Resource>(before: &R::Model, after: &R::Model) -> Vec<R::Column> {
+pub fn changed<R: Resource>(before: &Row<R>, after: &Row<R>) -> Vec<Column<R>> {
     columns::<R>()
         .filter(|column| before.get(*column) != after.get(*column))
         .collect()
 }
 
-fn columns<R: Resource>() -> impl Iterator<Item = R::Column> {
-    R::Column::iter().filter(|column| !names::<R>(R::BOOKKEEPING, column))
+fn columns<R: Resource>() -> impl Iterator<Item = Column<R>> {
+    <Column<R>>::iter().filter(|column| !R::BOOKKEEPING.contains(&column.as_str()))
 }
 
-fn names<R: Resource>(list: &[R::Column], column: &R::Column) -> bool {
-    use sea_orm::IdenStatic;
-    list.iter().any(|listed| listed.as_str() == column.as_str())
-}
-
-fn shown<R: Resource>(row: &R::Model, column: R::Column) -> Result<(String, Value), Problem> {
-    use sea_orm::IdenStatic;
+fn shown<R: Resource>(row: &Row<R>, column: Column<R>) -> Result<(String, Value), Problem> {
     let value = json::of_column(row.get(column)).map_err(Problem::internal)?;
-    let value = if names::<R>(R::SECRETS, &column) && !value.is_null() {
+    let value = if R::SECRETS.contains(&column.as_str()) && !value.is_null() {
         REDACTED.into()
     } else {
         value

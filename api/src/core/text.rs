@@ -14,6 +14,7 @@ use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 
+use super::column::{ColumnType, plain};
 use super::input::{Fault, Field};
 use super::{characters, clock, forms};
 
@@ -96,6 +97,17 @@ macro_rules! text_types {
         }
 
         impl utoipa::ToSchema for $name {}
+
+        impl ColumnType for $name {
+            type Stored = String;
+            type Shown = String;
+
+            fn store(self) -> String { self.0 }
+
+            fn show(stored: &mut String) -> String { std::mem::take(stored) }
+
+            fn shown_schema(description: &str) -> RefOr<Schema> { plain(Type::String, None, description) }
+        }
     )*
 
         #[cfg(test)]

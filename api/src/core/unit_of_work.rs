@@ -28,7 +28,7 @@ use uuid::Uuid;
 use super::clock;
 use super::event::{self, Origin, Transition};
 use super::problem::{Kind, Problem};
-use super::resource::{self, Resource};
+use super::resource::{self, ActiveRow, Column, Resource, Row};
 use super::verb::Verb;
 use crate::database::{Database, Transaction};
 use crate::database::{Fault, classify};
@@ -103,8 +103,8 @@ impl UnitOfWork<'_> {
     pub async fn create<R: Resource>(
         &mut self,
         verb: Verb,
-        mut row: R::Model,
-    ) -> Result<R::Model, Problem> {
+        mut row: Row<R>,
+    ) -> Result<Row<R>, Problem> {
         let moment = clock::now();
         let author = self.origin.user_id;
         let stamps = R::stamps(&mut row);
@@ -114,7 +114,7 @@ impl UnitOfWork<'_> {
 
         self.record::<R>(verb, &Transition::Creation(&row), moment)
             .await?;
-        let insert = R::insert(row.clone().into_active_model().reset_all());
+        let insert = R::Entity::insert(row.clone().into_active_model().reset_all());
         insert
             .exec_without_returning(&self.transaction)
             .await
@@ -131,8 +131,8 @@ impl UnitOfWork<'_> {
     pub async fn update<R: Resource>(
         &mut self,
         id: Uuid,
-        edit: impl FnOnce(&mut R::Model) -> Result<Verb, Problem>,
-    ) -> Result<R::Model, Problem> {
+        edit: impl FnOnce(&mut Row<R>) -> Result<Verb, Problem>,
+    ) -> Result<Row<R>, Problem> {
         self.change::<R>(id, false, edit).await
     }
 
@@ -143,8 +143,8 @@ impl UnitOfWork<'_> {
     pub async fn remove<R: Resource>(
         &mut self,
         id: Uuid,
-        edit: impl FnOnce(&mut R::Model) -> Result<(), Problem>,
-    ) -> Result<R::Model, Problem> {
+        edit: impl FnOnce(&mut Row<R>) -> Result<(), Problem>,
+    ) -> Result<Row<R>, Problem> {
         self.change::<R>(id, true, |row| edit(row).map(|()| Verb::Deleted))
             .await
     }
@@ -153,9 +153,9 @@ impl UnitOfWork<'_> {
         &mut self,
         id: Uuid,
         tombstone: bool,
-        edit: impl FnOnce(&mut R::Model) -> Result<Verb, Problem>,
-    ) -> Result<R::Model, Problem> {
-        let select = R::find()
+        edit: impl FnOnce(&mut Row<R>) -> Result<Verb, Problem>,
+    ) -> Result<Row<R>, Problem> {
+        let select = R::Entity::find()
             .filter(R::id_column().eq(id))
             .lock(LockType::NoKeyUpdate);
         let before = self.one(select).await?.ok_or_else(Problem::not_found)?;
@@ -172,10 +172,10 @@ impl UnitOfWork<'_> {
         };
         self.record::<R>(verb, &transition, moment).await?;
 
-        let update = R::update_many()
+        let update = R::Entity::update_many()
             .set(changes::<R>(&before, &after))
             .filter(R::id_column().eq(id))
-            .filter(R::version_column().eq(R::version(&before)));
+            .filter(R::version_column().eq(R::version_of(&before)));
         let result = update
             .exec(&self.transaction)
             .await
@@ -194,9 +194,9 @@ impl UnitOfWork<'_> {
         &mut self,
         which: impl IntoCondition,
         verb: Verb,
-        edit: impl Fn(&mut R::Model),
-    ) -> Result<Vec<R::Model>, Problem> {
-        let select = R::find()
+        edit: impl Fn(&mut Row<R>),
+    ) -> Result<Vec<Row<R>>, Problem> {
+        let select = R::Entity::find()
             .filter(which.into_condition())
             .order_by_asc(R::id_column())
             .lock(LockType::NoKeyUpdate);
@@ -210,13 +210,13 @@ impl UnitOfWork<'_> {
 
     async fn update_batch<R: Resource>(
         &mut self,
-        batch: &[R::Model],
+        batch: &[Row<R>],
         verb: Verb,
-        edit: &impl Fn(&mut R::Model),
-    ) -> Result<Vec<R::Model>, Problem> {
+        edit: &impl Fn(&mut Row<R>),
+    ) -> Result<Vec<Row<R>>, Problem> {
         let moment = clock::now();
-        let (mut events, mut ids, mut rows) = (Vec::new(), Vec::new(), Vec::<R::Model>::new());
-        let mut changes = <R::ActiveModel as ActiveModelTrait>::default();
+        let (mut events, mut ids, mut rows) = (Vec::new(), Vec::new(), Vec::<Row<R>>::new());
+        let mut changes = <ActiveRow<R> as ActiveModelTrait>::default();
         for before in batch {
             let mut after = before.clone();
             edit(&mut after);
@@ -228,7 +228,7 @@ impl UnitOfWork<'_> {
                 &Transition::Change(before, &after),
                 moment,
             )?);
-            ids.push(R::id(&after));
+            ids.push(R::id_of(&after));
             merge_changes::<R>(&mut changes, before, &after)?;
             rows.push(after);
         }
@@ -241,7 +241,7 @@ impl UnitOfWork<'_> {
             .exec_without_returning(&self.transaction)
             .await
             .map_err(|error| self.unrecorded(error))?;
-        let update = R::update_many()
+        let update = R::Entity::update_many()
             .set(changes)
             .col_expr(
                 R::version_column(),
@@ -298,7 +298,7 @@ impl UnitOfWork<'_> {
         error.into()
     }
 
-    fn stamp_change<R: Resource>(&self, row: &mut R::Model, moment: DateTime<Utc>) {
+    fn stamp_change<R: Resource>(&self, row: &mut Row<R>, moment: DateTime<Utc>) {
         let stamps = R::stamps(row);
         *stamps.version += 1;
         *stamps.updated_at = moment.fixed_offset();
@@ -308,7 +308,7 @@ impl UnitOfWork<'_> {
     async fn record<R: Resource>(
         &mut self,
         verb: Verb,
-        transition: &Transition<'_, R::Model>,
+        transition: &Transition<'_, Row<R>>,
         moment: DateTime<Utc>,
     ) -> Result<(), Problem> {
         let event = event::event_of::<R>(self.origin, verb, transition, moment)?;
@@ -339,7 +339,7 @@ impl UnitOfWork<'_> {
         };
         match R::UNIQUE
             .iter()
-            .find(|(columns, _)| names_constraint::<R>(&constraint, columns))
+            .find(|(columns, _)| names_constraint::<R>(&constraint, &columns.join("_")))
         {
             Some((_, field)) => {
                 let detail = format!("Another {} has this {field} already.", R::AGGREGATE);
@@ -357,7 +357,7 @@ impl UnitOfWork<'_> {
 /// Whether the database's words mean the unique constraint on these columns (joined by `_`): PostgreSQL gives its name,
 /// `<table>_<columns>_key`; SQLite the columns, `UNIQUE constraint failed: <table>.<column>, <table>.<column>`.
 fn names_constraint<R: Resource>(words: &str, columns: &str) -> bool {
-    let table = R::default().table_name();
+    let table = R::table();
     let listed = words
         .rsplit(": ")
         .next()
@@ -368,9 +368,9 @@ fn names_constraint<R: Resource>(words: &str, columns: &str) -> bool {
 }
 
 /// What an update sets: the columns that differ.
-fn changes<R: Resource>(before: &R::Model, after: &R::Model) -> R::ActiveModel {
-    let mut changes = <R::ActiveModel as ActiveModelTrait>::default();
-    for column in R::Column::iter().filter(|column| before.get(*column) != after.get(*column)) {
+fn changes<R: Resource>(before: &Row<R>, after: &Row<R>) -> ActiveRow<R> {
+    let mut changes = <ActiveRow<R> as ActiveModelTrait>::default();
+    for column in <Column<R>>::iter().filter(|column| before.get(*column) != after.get(*column)) {
         changes.set(column, after.get(column));
     }
     changes
@@ -378,12 +378,12 @@ fn changes<R: Resource>(before: &R::Model, after: &R::Model) -> R::ActiveModel {
 
 /// Adds what one row of a batch changes; the batch is one statement, so every row has to change to the same values.
 fn merge_changes<R: Resource>(
-    changes: &mut R::ActiveModel,
-    before: &R::Model,
-    after: &R::Model,
+    changes: &mut ActiveRow<R>,
+    before: &Row<R>,
+    after: &Row<R>,
 ) -> Result<(), Problem> {
     let version = R::version_column().into_identity();
-    for column in R::Column::iter().filter(|column| before.get(*column) != after.get(*column)) {
+    for column in <Column<R>>::iter().filter(|column| before.get(*column) != after.get(*column)) {
         let value = after.get(column);
         let known = changes.get(column).into_value();
         if known.is_some_and(|known| known != value) && column.into_identity() != version {

@@ -3,7 +3,9 @@
 macro_rules! verbs {
     ($($verb:ident = $name:literal,)*) => {
         /// What happened to an aggregate: the part of the event's type after the dot.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        ///
+        /// Where one change is several of these, the greatest is the one that is told.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[expect(missing_docs, reason = "the names are those of the REST contract's table of event types")]
         pub enum Verb { $($verb,)* }
 
@@ -19,16 +21,16 @@ macro_rules! verbs {
 
 verbs! {
     Created = "CREATED",
-    Updated = "UPDATED",
-    Deleted = "DELETED",
-    Suspended = "SUSPENDED",
-    Reactivated = "REACTIVATED",
-    EmailChanged = "EMAIL_CHANGED",
-    PasswordChanged = "PASSWORD_CHANGED",
-    RoleChanged = "ROLE_CHANGED",
     Invited = "INVITED",
+    Updated = "UPDATED",
+    PasswordChanged = "PASSWORD_CHANGED",
+    EmailChanged = "EMAIL_CHANGED",
+    RoleChanged = "ROLE_CHANGED",
     Accepted = "ACCEPTED",
-    Removed = "REMOVED",
+    Reactivated = "REACTIVATED",
+    Suspended = "SUSPENDED",
     Deactivated = "DEACTIVATED",
+    Removed = "REMOVED",
     Revoked = "REVOKED",
+    Deleted = "DELETED",
 }

@@ -124,9 +124,9 @@ pub async fn create(database: &Database, wanted: &Wanted) -> Result<Made, KeysEr
         let row = api_keys::Model {
             organization_id: wanted.organization,
             expires_at: wanted.expires_at.map(Timestamp::into),
-            ..resources::api_keys::row(&key, user.id, name, &wanted.scopes)
+            ..resources::api_keys::row(&key, user.id, name, &wanted.scopes)?
         };
-        let row = work.create::<api_keys::Entity>(Verb::Created, row).await?;
+        let row = work.create::<ApiKey>(Verb::Created, row).await?;
         Ok(Ok(Made {
             key: CreatedApiKey::new(key.text.clone(), row),
             is_active: user.status == UserStatus::Active,
@@ -153,7 +153,7 @@ pub async fn revoke(database: &Database, name: &str) -> Result<ApiKey, KeysError
         if row.status == ApiKeyStatus::Revoked {
             return Ok(Err(KeysError::Revoked(name.to_owned())));
         }
-        let revoked = work.update::<api_keys::Entity>(row.id, |row| {
+        let revoked = work.update::<ApiKey>(row.id, |row| {
             resources::api_keys::revoke(row);
             Ok(Verb::Revoked)
         });

@@ -21,14 +21,16 @@ use uuid::Uuid;
 use crate::core::event::Origin;
 use crate::core::input::Field;
 use crate::core::problem::Problem;
-use crate::core::resource::Resource;
+use crate::core::resource::{ActiveRow, Resource, Row};
 use crate::core::text::{Email, Name};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
 use crate::database::Database;
 use crate::operations::Progress;
 use crate::resources;
-use crate::resources::organizations::NewOrganization;
+use crate::resources::memberships::Membership;
+use crate::resources::organizations::{NewOrganization, Organization};
+use crate::resources::users::User;
 
 /// Rows and changes of one transaction.
 const BATCH: usize = 200;
@@ -123,7 +125,7 @@ impl Seeding<'_> {
                 seed: self.amount.seed,
             });
         }
-        let users = self.make::<users::Entity>("users", &rows, progress).await?;
+        let users = self.make::<User>("users", &rows, progress).await?;
         self.made.users += users.len();
         let organizations = self.make_organizations(&users, progress).await?;
         let members = self.make_members(&users, &organizations, progress).await?;
@@ -146,7 +148,7 @@ impl Seeding<'_> {
             bio: Some(Title().fake_with_rng(&mut self.rng)),
             first_name: Some(first),
             last_name: Some(last),
-            ..resources::users::invited(parsed::<Email>(&address)?)
+            ..resources::users::invited(parsed::<Email>(&address)?)?
         })
     }
 
@@ -162,11 +164,11 @@ impl Seeding<'_> {
     async fn make<R: Resource>(
         &mut self,
         what: &str,
-        rows: &[R::Model],
+        rows: &[Row<R>],
         progress: &Progress,
     ) -> Result<Vec<Uuid>, Problem>
     where
-        R::Model: IntoActiveModel<R::ActiveModel>,
+        Row<R>: IntoActiveModel<ActiveRow<R>>,
     {
         let mut made = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH) {
@@ -174,7 +176,7 @@ impl Seeding<'_> {
                 let mut ids = Vec::with_capacity(batch.len());
                 for row in batch {
                     let row = work.create::<R>(Verb::Created, row.clone()).await?;
-                    ids.push(R::id(&row));
+                    ids.push(R::id_of(&row));
                 }
                 Ok(ids)
             });
@@ -201,11 +203,10 @@ impl Seeding<'_> {
                 let mut made = Vec::with_capacity(batch.len());
                 for (row, owner) in batch {
                     let row = work
-                        .create::<organizations::Entity>(Verb::Created, row.clone())
+                        .create::<Organization>(Verb::Created, row.clone())
                         .await?;
-                    let founder = resources::memberships::founder(*owner, row.id);
-                    work.create::<memberships::Entity>(Verb::Created, founder)
-                        .await?;
+                    let founder = resources::memberships::founder(*owner, row.id)?;
+                    work.create::<Membership>(Verb::Created, founder).await?;
                     made.push((row.id, *owner));
                 }
                 Ok(made)
@@ -226,7 +227,7 @@ impl Seeding<'_> {
     fn organization(&mut self, number: usize) -> Result<organizations::Model, Problem> {
         let name: String = CompanyName().fake_with_rng(&mut self.rng);
         let tiers = ["free", "free", "free", "team", "enterprise"];
-        let row = NewOrganization::named(parsed::<Name>(&name)?).into_row();
+        let row = NewOrganization::named(parsed::<Name>(&name)?).into_row()?;
         Ok(organizations::Model {
             slug: format!("{:.60}-{number}-seed-{}", row.slug, self.amount.seed),
             city: Some(CityName().fake_with_rng(&mut self.rng)),
@@ -255,20 +256,24 @@ impl Seeding<'_> {
                 }
                 let (organization, _) =
                     organizations[self.rng.random_range(0..organizations.len())];
-                let row = self.membership(*user, organization);
+                let row = self.membership(*user, organization)?;
                 if pairs.insert((organization, *user)) {
                     rows.push(row);
                 }
             }
         }
         let members = self
-            .make::<memberships::Entity>("memberships", &rows, progress)
+            .make::<Membership>("memberships", &rows, progress)
             .await?;
         self.made.memberships += members.len();
         Ok(members)
     }
 
-    fn membership(&mut self, user: Uuid, organization: Uuid) -> memberships::Model {
+    fn membership(
+        &mut self,
+        user: Uuid,
+        organization: Uuid,
+    ) -> Result<memberships::Model, Problem> {
         let roles = [
             MembershipRole::Admin,
             MembershipRole::Member,
@@ -279,17 +284,17 @@ impl Seeding<'_> {
             role: roles[self.rng.random_range(0..roles.len())],
             job_title: Some(Title().fake_with_rng(&mut self.rng)),
             department: Some(JobField().fake_with_rng(&mut self.rng)),
-            ..resources::memberships::founder(user, organization)
+            ..resources::memberships::founder(user, organization)?
         };
         // Some have not answered yet.
-        match self.rng.random_ratio(1, 10) {
+        Ok(match self.rng.random_ratio(1, 10) {
             true => memberships::Model {
                 status: MembershipStatus::Pending,
                 joined_at: None,
                 ..row
             },
             false => row,
-        }
+        })
     }
 
     /// Changes rows until there are as many events as were asked for.
@@ -375,14 +380,14 @@ impl Change {
     async fn make(&self, work: &mut UnitOfWork<'_>) -> Result<(), Problem> {
         match self {
             Self::User { id, bio, number } => {
-                let change = work.update::<users::Entity>(*id, |row| {
+                let change = work.update::<User>(*id, |row| {
                     row.bio = Some(format!("{bio} (edition {number})"));
                     Ok(Verb::Updated)
                 });
                 change.await.map(drop)
             }
             Self::Organization { id, city, number } => {
-                let change = work.update::<organizations::Entity>(*id, |row| {
+                let change = work.update::<Organization>(*id, |row| {
                     row.city = Some(city.clone());
                     row.metadata = json!({ "edition": number });
                     Ok(Verb::Updated)
@@ -390,7 +395,7 @@ impl Change {
                 change.await.map(drop)
             }
             Self::Membership { id, title, number } => {
-                let change = work.update::<memberships::Entity>(*id, |row| {
+                let change = work.update::<Membership>(*id, |row| {
                     row.job_title = Some(title.clone());
                     row.metadata = json!({ "edition": number });
                     Ok(Verb::Updated)

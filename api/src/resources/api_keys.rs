@@ -7,7 +7,6 @@ use entity::users;
 use sea_orm::sea_query::{IntoCondition, LockType, SimpleExpr, UnionType};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -17,18 +16,18 @@ use crate::core::answer::Answer;
 use crate::core::authorization::{Action, Collection, Scope, Scopes};
 use crate::core::body::Body;
 use crate::core::caller::Caller;
-use crate::core::clock;
 use crate::core::conditional::{self, Precondition};
 use crate::core::credential::NewKey;
 use crate::core::input::{List, Patch};
-use crate::core::page::{self, CursorText, Limit, Page};
+use crate::core::json::JsonObject;
+use crate::core::page::{self, Page};
 use crate::core::problem::{Kind, Problem};
 use crate::core::query::{Id, Query};
-use crate::core::resource::Resource;
+use crate::core::resource::View;
 use crate::core::text::{Name, Paragraphs, Timestamp};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
-use crate::{audited_columns, enum_field, input, view};
+use crate::{enum_column, enum_field, resource};
 
 const READ: Scope = Scope::Of(Collection::ApiKeys, Action::Read);
 const WRITE: Scope = Scope::Of(Collection::ApiKeys, Action::Write);
@@ -37,54 +36,121 @@ const WRITE: Scope = Scope::Of(Collection::ApiKeys, Action::Write);
 type ScopeList = List<Scope, 1, { Scope::COUNT }>;
 
 /// An API key, without its secret.
-#[derive(Debug, Serialize, ToSchema)]
+#[resource(
+    entity = entity::api_keys,
+    collection = "api-keys",
+    aggregate = "api_key",
+    removal = Revoked,
+    organization = organization_id
+)]
 pub struct ApiKey {
-    /// Its id.
-    pub id: Uuid,
     /// The part of the key that is public.
-    pub key_id: String,
+    #[given]
+    #[unique]
+    key_id: String,
+    #[given]
+    #[secret]
+    #[unique]
+    key_hash: String,
     /// The start of the key, to recognize it by.
-    pub key_prefix: String,
+    #[given]
+    key_prefix: String,
     /// Whose key it is: it can do no more than they may.
-    pub user_id: Uuid,
+    #[given]
+    #[new(doc = "Whose key it is; your own unless a system admin says otherwise.", as = Option<Uuid>)]
+    #[filter(doc = "Those of this person.")]
+    #[touches("user")]
+    user_id: Uuid,
     /// The one organization that it is restricted to.
-    pub organization_id: Option<Uuid>,
+    #[new]
+    #[filter(doc = "Those that are restricted to this organization.")]
+    #[touches("organization")]
+    organization_id: Option<Uuid>,
     /// What it is for.
-    pub name: String,
+    #[input]
+    name: Name,
     /// More of what it is for.
-    pub description: Option<String>,
+    #[input]
+    description: Option<Paragraphs>,
     /// `organization` for a key that the organization's admins keep.
-    #[schema(inline)]
-    pub key_type: ApiKeyType,
+    #[new(
+        doc = "`organization` for a key that the organization's admins keep; needs `organization_id` and the right to."
+    )]
+    #[filter(doc = "Those of this type.")]
+    #[default(ApiKeyType::Personal)]
+    key_type: ApiKeyType,
     /// What it may be used for; `*` for all that its person may do.
-    #[schema(value_type = Vec<String>)]
-    pub scopes: Value,
+    #[new(doc = "What it may be used for; no more than the key that makes it.")]
+    #[edit(doc = "What it may be used for; no more than the key that changes it.")]
+    scopes: ScopeList,
     /// Only `active` keys give access.
-    #[schema(inline)]
-    pub status: ApiKeyStatus,
+    #[edit(doc = "`inactive` takes it out of use, `active` brings it back.", as = KeySwitch, with = switch)]
+    #[filter(without = ApiKeyStatus::Revoked)]
+    #[default(ApiKeyStatus::Active)]
+    status: ApiKeyStatus,
     /// When it ends.
-    pub expires_at: Option<Timestamp>,
+    #[new(doc = "When it ends; no later than the key that makes it.")]
+    #[edit(doc = "When it ends; no later than the key that changes it.")]
+    expires_at: Option<Timestamp>,
     /// When it was used last; up to some seconds late.
-    pub last_used_at: Option<Timestamp>,
+    #[bookkeeping]
+    last_used_at: Option<Timestamp>,
     /// From where it was used last.
-    pub last_used_ip: Option<String>,
+    #[bookkeeping]
+    last_used_ip: Option<String>,
     /// By which program it was used last, as that says.
-    pub last_used_user_agent: Option<String>,
+    #[bookkeeping]
+    last_used_user_agent: Option<String>,
     /// How often it was used; up to some seconds late.
-    pub usage_count: i32,
-    /// How often it was changed, its making included; the `ETag`.
-    pub version: i64,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was changed last.
-    pub updated_at: Timestamp,
-    /// Who made it.
-    pub created_by: Option<Uuid>,
-    /// Who changed it last.
-    pub updated_by: Option<Uuid>,
+    #[bookkeeping]
+    #[default(0)]
+    usage_count: i32,
+    #[hidden]
+    #[bookkeeping]
+    usage_reset_at: Option<Timestamp>,
+    #[hidden]
+    usage_limit: Option<i32>,
+    #[hidden]
+    #[default]
+    permissions: JsonObject,
+    #[hidden]
+    allowed_ips: Option<String>,
+    #[hidden]
+    allowed_domains: Option<String>,
+    #[hidden]
+    created_from_ip: Option<String>,
+    #[hidden]
+    created_from_user_agent: Option<String>,
+    #[hidden]
+    #[default(false)]
+    require_mfa: bool,
 }
 
-view!(ApiKey, "/v1/api-keys");
+enum_column!(ApiKeyStatus, ApiKeyType);
+enum_field!(KeySwitch);
+
+/// What a key's status can be switched between; `revoked` comes by DELETE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeySwitch {
+    /// In use.
+    Active,
+    /// Out of use for the time being.
+    Inactive,
+}
+
+fn switch(row: &mut Model, to: KeySwitch) -> Result<Option<Verb>, Problem> {
+    use ApiKeyStatus::{Active, Inactive, Revoked};
+    let (status, verb) = match (row.status, to) {
+        (Active, KeySwitch::Inactive) => (Inactive, Verb::Deactivated),
+        (Inactive, KeySwitch::Active) => (Active, Verb::Reactivated),
+        (Active, KeySwitch::Active) | (Inactive, KeySwitch::Inactive) | (Revoked, _) => {
+            return Ok(None);
+        }
+    };
+    row.status = status;
+    Ok(Some(verb))
+}
 
 /// An API key that was just made, with its secret: the only time that it is shown.
 #[derive(Serialize, ToSchema)]
@@ -110,7 +176,7 @@ impl CreatedApiKey {
     }
 }
 
-impl crate::core::resource::View for CreatedApiKey {
+impl View for CreatedApiKey {
     const COLLECTION: &'static str = ApiKey::COLLECTION;
 
     fn id(&self) -> Uuid {
@@ -122,160 +188,21 @@ impl crate::core::resource::View for CreatedApiKey {
     }
 }
 
-impl From<Model> for ApiKey {
-    fn from(row: Model) -> Self {
-        Self {
-            id: row.id,
-            key_id: row.key_id,
-            key_prefix: row.key_prefix,
-            user_id: row.user_id,
-            organization_id: row.organization_id,
-            name: row.name,
-            description: row.description,
-            key_type: row.key_type,
-            scopes: row.scopes,
-            status: row.status,
-            expires_at: row.expires_at.map(Timestamp::from),
-            last_used_at: row.last_used_at.map(Timestamp::from),
-            last_used_ip: row.last_used_ip,
-            last_used_user_agent: row.last_used_user_agent,
-            usage_count: row.usage_count,
-            version: row.version,
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-            created_by: row.created_by,
-            updated_by: row.updated_by,
-        }
-    }
-}
-
-impl Resource for Entity {
-    const AGGREGATE: &'static str = "api_key";
-    const REMOVAL: Verb = Verb::Revoked;
-    const SECRETS: &'static [Column] = &[Column::KeyHash];
-    const BOOKKEEPING: &'static [Column] = &[
-        Column::LastUsedAt,
-        Column::LastUsedIp,
-        Column::LastUsedUserAgent,
-        Column::UsageCount,
-        Column::UsageResetAt,
-    ];
-    const UNIQUE: &'static [(&'static str, &'static str)] = &[];
-
-    audited_columns!();
-
-    fn organization(row: &Model) -> Option<Uuid> {
-        row.organization_id
-    }
-
-    fn touches(row: &Model) -> Vec<(&'static str, Uuid)> {
-        let organization = row.organization_id.map(|id| ("organization", id));
-        std::iter::once(("user", row.user_id))
-            .chain(organization)
-            .collect()
-    }
-}
-
-enum_field!(ApiKeyStatus, ApiKeyType, KeySwitch);
-
-/// What a key's status can be switched between; `revoked` comes by DELETE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum KeySwitch {
-    /// In use.
-    Active,
-    /// Out of use for the time being.
-    Inactive,
-}
-
-input! {
-    /// What a new API key is made from.
-    pub struct NewApiKey {
-        /// What it is for.
-        pub name: Name,
-        /// More of what it is for.
-        pub description: Option<Paragraphs>,
-        /// Whose key it is; your own unless a system admin says otherwise.
-        pub user_id: Option<Uuid>,
-        /// The one organization that it is restricted to.
-        pub organization_id: Option<Uuid>,
-        /// `organization` for a key that the organization's admins keep; needs `organization_id` and the right to.
-        pub key_type: Option<ApiKeyType>,
-        /// What it may be used for; no more than the key that makes it.
-        pub scopes: ScopeList,
-        /// When it ends; no later than the key that makes it.
-        pub expires_at: Option<Timestamp>,
-    }
-}
-
-input! {
-    /// A merge patch of an API key.
-    pub struct EditApiKey {
-        /// What it is for.
-        pub name: Patch<Name>,
-        /// More of what it is for.
-        pub description: Patch<Option<Paragraphs>>,
-        /// What it may be used for; no more than the key that changes it.
-        pub scopes: Patch<ScopeList>,
-        /// When it ends; no later than the key that changes it.
-        pub expires_at: Patch<Option<Timestamp>>,
-        /// `inactive` takes it out of use, `active` brings it back.
-        pub status: Patch<KeySwitch>,
-    }
-}
-
-input! {
-    /// Which API keys to list.
-    pub struct ListApiKeys {
-        /// Those that are restricted to this organization.
-        pub organization_id: Option<Uuid>,
-        /// Those of this person.
-        pub user_id: Option<Uuid>,
-        /// Those of this type.
-        pub key_type: Option<ApiKeyType>,
-        /// Those in this state; without it, those that are not revoked.
-        pub status: Option<ApiKeyStatus>,
-        /// How many, at most.
-        pub limit: Limit,
-        /// Where to go on: the `next_cursor` of the page before.
-        pub cursor: Option<CursorText>,
-    }
-}
-
-/// The row of a new key.
-pub fn row(key: &NewKey, user_id: Uuid, name: String, scopes: &[Scope]) -> Model {
-    let now = clock::now().fixed_offset();
-    Model {
-        id: Uuid::nil(),
-        key_id: key.key_id.clone(),
-        key_hash: key.key_hash.clone(),
-        key_prefix: key.key_prefix.clone(),
+/// The row of a new key of one's own.
+///
+/// # Errors
+/// Those of [`ApiKey::blank`].
+pub fn row(key: &NewKey, user_id: Uuid, name: String, scopes: &[Scope]) -> Result<Model, Problem> {
+    let scopes = scopes.iter().map(Scope::to_string).collect();
+    let (id, hash, prefix) = (&key.key_id, &key.key_hash, &key.key_prefix);
+    ApiKey::blank(
+        id.clone(),
+        hash.clone(),
+        prefix.clone(),
         user_id,
-        organization_id: None,
         name,
-        description: None,
-        key_type: ApiKeyType::Personal,
-        permissions: json!({}),
-        scopes: json!(scopes.iter().map(Scope::to_string).collect::<Vec<_>>()),
-        allowed_ips: None,
-        allowed_domains: None,
-        status: ApiKeyStatus::Active,
-        expires_at: None,
-        last_used_at: None,
-        last_used_ip: None,
-        last_used_user_agent: None,
-        usage_count: 0,
-        usage_reset_at: None,
-        usage_limit: None,
-        created_from_ip: None,
-        created_from_user_agent: None,
-        require_mfa: false,
-        version: 0,
-        created_at: now,
-        updated_at: now,
-        created_by: None,
-        updated_by: None,
-    }
+        scopes,
+    )
 }
 
 /// The key gives no access any more, for good.
@@ -288,7 +215,7 @@ pub async fn revoke_all(work: &mut UnitOfWork<'_>, which: SimpleExpr) -> Result<
     let which = Condition::all()
         .add(which)
         .add(Column::Status.ne(ApiKeyStatus::Revoked));
-    work.update_all::<Entity>(which, Verb::Revoked, revoke)
+    work.update_all::<ApiKey>(which, Verb::Revoked, revoke)
         .await
         .map(drop)
 }
@@ -353,29 +280,9 @@ async fn list_api_keys(
     query: Query<ListApiKeys>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Query(ListApiKeys {
-        organization_id,
-        user_id,
-        key_type,
-        status,
-        limit,
-        cursor,
-    }) = query;
-    caller.concerns(organization_id);
-    let mut select = visible(&caller).filter(reached(&caller));
-    select = match status {
-        Some(status) => select.filter(Column::Status.eq(status)),
-        None => select.filter(Column::Status.ne(ApiKeyStatus::Revoked)),
-    };
-    select = select.apply_if(organization_id, |select, id| {
-        select.filter(Column::OrganizationId.eq(id))
-    });
-    select = select.apply_if(user_id, |select, id| select.filter(Column::UserId.eq(id)));
-    select = select.apply_if(key_type, |select, key_type| {
-        select.filter(Column::KeyType.eq(key_type))
-    });
-    let place = (limit, cursor);
-    page::oldest_first(&caller, &request, select, place, ApiKey::from).await
+    let select = visible(&caller).filter(reached(&caller));
+    let (select, place) = query.0.narrow(&caller, select);
+    page::oldest_first::<ApiKey>(&caller, &request, select, place).await
 }
 
 /// Create an API key. The answer shows it whole, this once.
@@ -392,13 +299,14 @@ async fn create_api_key(caller: Caller, body: Body<NewApiKey>) -> Result<HttpRes
     require_organization(&caller, &new).await?;
     let key = NewKey::generate().map_err(Problem::internal)?;
     let row = Model {
-        organization_id: new.organization_id,
-        description: new.description.map(String::from),
-        key_type: new.key_type.unwrap_or(ApiKeyType::Personal),
-        expires_at: new.expires_at.map(Timestamp::into),
         created_from_ip: caller.ip_address(),
         created_from_user_agent: caller.user_agent(),
-        ..row(&key, user_id, new.name.into(), &new.scopes.0)
+        ..new.clone().into_row(
+            key.key_id.clone(),
+            key.key_hash.clone(),
+            key.key_prefix.clone(),
+            user_id,
+        )?
     };
     caller
         .write(async |work| {
@@ -406,7 +314,7 @@ async fn create_api_key(caller: Caller, body: Body<NewApiKey>) -> Result<HttpRes
                 lock_organization(work, id, LockType::Share).await?;
             }
             require_living_user(work, user_id).await?;
-            let api_key = work.create::<Entity>(Verb::Created, row.clone()).await?;
+            let api_key = work.create::<ApiKey>(Verb::Created, row.clone()).await?;
             Answer::created(&CreatedApiKey::new(key.text.clone(), api_key))
         })
         .await
@@ -498,11 +406,11 @@ async fn update_api_key(
     caller
         .write(async |work| {
             let api_key = work
-                .update::<Entity>(id.0, |row| {
+                .update::<ApiKey>(id.0, |row| {
                     exists(row)?;
                     precondition.check(row.version)?;
                     edit.require_within(&caller, row)?;
-                    Ok(edit.apply(row))
+                    edit.apply(row)
                 })
                 .await?;
             Answer::ok(&ApiKey::from(api_key))
@@ -522,7 +430,7 @@ async fn delete_api_key(
     require_right(&caller, &seen).await?;
     caller
         .write(async |work| {
-            work.update::<Entity>(id.0, |row| {
+            work.update::<ApiKey>(id.0, |row| {
                 exists(row)?;
                 precondition.check(row.version)?;
                 revoke(row);
@@ -572,33 +480,6 @@ impl EditApiKey {
             require_within(caller, &scopes, end, row.organization_id)?;
         }
         Ok(())
-    }
-
-    fn apply(&self, row: &mut Model) -> Verb {
-        let Self {
-            name,
-            description,
-            scopes,
-            expires_at,
-            status,
-        } = self;
-        name.apply(&mut row.name);
-        description.apply_option(&mut row.description);
-        if let Some(scopes) = scopes.value() {
-            row.scopes = json!(scopes.0.iter().map(Scope::to_string).collect::<Vec<_>>());
-        }
-        expires_at.apply_option(&mut row.expires_at);
-        match (row.status, status.value()) {
-            (ApiKeyStatus::Active, Some(KeySwitch::Inactive)) => {
-                row.status = ApiKeyStatus::Inactive;
-                Verb::Deactivated
-            }
-            (ApiKeyStatus::Inactive, Some(KeySwitch::Active)) => {
-                row.status = ApiKeyStatus::Active;
-                Verb::Reactivated
-            }
-            _ => Verb::Updated,
-        }
     }
 }
 

@@ -9,13 +9,12 @@ use entity::sea_orm_active_enums::{
 use entity::{organizations, users};
 use sea_orm::sea_query::{LockType, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
-use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::organizations::Switch;
+use super::users::User;
 use crate::core::answer::Answer;
 use crate::core::authorization::{Access, Action, Collection, Permissions, Scope, rank};
 use crate::core::body::Body;
@@ -24,112 +23,88 @@ use crate::core::clock;
 use crate::core::conditional::{self, Precondition};
 use crate::core::input::Patch;
 use crate::core::json::JsonObject;
-use crate::core::merge_patch;
-use crate::core::page::{self, CursorText, Limit, Page};
+use crate::core::page::{self, Page};
 use crate::core::problem::{Kind, Problem};
 use crate::core::query::{Id, Query};
-use crate::core::resource::Resource;
 use crate::core::text::{Email, Line255, Timestamp};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
-use crate::{audited_columns, enum_field, input, view};
+use crate::{enum_column, enum_field, resource};
 
 const WRITE: Scope = Scope::Of(Collection::Memberships, Action::Write);
 
 /// A person's membership in an organization.
-#[derive(Debug, Serialize, ToSchema)]
+#[resource(
+    entity = entity::memberships,
+    collection = "memberships",
+    aggregate = "membership",
+    removal = Removed,
+    organization = organization_id,
+    unique(user_id, organization_id)
+)]
 pub struct Membership {
-    /// Its id.
-    pub id: Uuid,
     /// The person.
-    pub user_id: Uuid,
+    #[given]
+    #[new(doc = "The person, if they are known. One of `user_id` and `email`.", as = Patch<Uuid>)]
+    #[filter(doc = "Those of this person.")]
+    #[touches("user")]
+    user_id: Uuid,
     /// The organization.
-    pub organization_id: Uuid,
+    #[given]
+    #[new]
+    #[filter(doc = "Those in this organization.")]
+    #[touches("organization")]
+    organization_id: Uuid,
+    /// The person's e-mail address; someone unknown becomes an invited user.
+    #[parameter]
+    #[new]
+    email: Patch<Email>,
     /// What the person may do there.
-    #[schema(inline)]
-    pub role: MembershipRole,
+    #[new(
+        doc = "What the person may do there; `member` unless given. Only owners make owners, only admins and owners make admins."
+    )]
+    #[edit(doc = "What the person may do there. Only owners grant or take `owner`, only admins and owners `admin`.", as = MembershipRole, with = change_role)]
+    #[filter]
+    #[default(MembershipRole::Member)]
+    role: MembershipRole,
     /// Scopes that the person has beyond the role, such as `{"events:read": true}`.
-    #[schema(value_type = Object)]
-    pub permissions: Value,
+    #[input]
+    #[default]
+    permissions: Permissions,
     /// `pending` until the person accepts; only `active` gives access.
-    #[schema(inline)]
-    pub status: MembershipStatus,
+    #[new(doc = "`pending` unless a system admin says `active`.", as = Option<FirstStatus>)]
+    #[edit(
+        doc = "`active` accepts an invitation (the person, or a system admin) or ends a suspension; `suspended` suspends.",
+        as = Switch, with = switch
+    )]
+    #[filter(without = MembershipStatus::Removed)]
+    #[default(MembershipStatus::Pending)]
+    status: MembershipStatus,
     /// Who invited the person.
-    pub invited_by: Option<Uuid>,
+    invited_by: Option<Uuid>,
     /// What the person does there.
-    pub job_title: Option<String>,
+    #[input]
+    job_title: Option<Line255>,
     /// Where in the organization.
-    pub department: Option<String>,
+    #[input]
+    department: Option<Line255>,
     /// Anything else that its applications keep.
-    #[schema(value_type = Object)]
-    pub metadata: Value,
+    #[input]
+    #[default]
+    metadata: JsonObject,
     /// When the person accepted.
-    pub joined_at: Option<Timestamp>,
+    joined_at: Option<Timestamp>,
     /// When the person left.
-    pub left_at: Option<Timestamp>,
-    /// How often it was changed, its making included; the `ETag`.
-    pub version: i64,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was changed last.
-    pub updated_at: Timestamp,
-    /// Who made it.
-    pub created_by: Option<Uuid>,
-    /// Who changed it last.
-    pub updated_by: Option<Uuid>,
+    left_at: Option<Timestamp>,
+    #[secret]
+    #[unique]
+    invitation_token: Option<Line255>,
+    #[hidden]
+    invitation_expires_at: Option<Timestamp>,
 }
 
-view!(Membership, "/v1/memberships");
-
-impl From<Model> for Membership {
-    fn from(row: Model) -> Self {
-        let Model {
-            invitation_token: _,
-            invitation_expires_at: _,
-            ..
-        } = row;
-        Self {
-            id: row.id,
-            user_id: row.user_id,
-            organization_id: row.organization_id,
-            role: row.role,
-            permissions: row.permissions,
-            status: row.status,
-            invited_by: row.invited_by,
-            job_title: row.job_title,
-            department: row.department,
-            metadata: row.metadata,
-            joined_at: row.joined_at.map(Timestamp::from),
-            left_at: row.left_at.map(Timestamp::from),
-            version: row.version,
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-            created_by: row.created_by,
-            updated_by: row.updated_by,
-        }
-    }
-}
-
-impl Resource for Entity {
-    const AGGREGATE: &'static str = "membership";
-    const REMOVAL: Verb = Verb::Removed;
-    const SECRETS: &'static [Column] = &[Column::InvitationToken];
-    const BOOKKEEPING: &'static [Column] = &[];
-    const UNIQUE: &'static [(&'static str, &'static str)] =
-        &[("user_id_organization_id", "user_id")];
-
-    audited_columns!();
-
-    fn organization(row: &Model) -> Option<Uuid> {
-        Some(row.organization_id)
-    }
-
-    fn touches(row: &Model) -> Vec<(&'static str, Uuid)> {
-        vec![("organization", row.organization_id), ("user", row.user_id)]
-    }
-}
-
-enum_field!(MembershipRole, MembershipStatus, FirstStatus);
+enum_column!(MembershipRole, MembershipStatus);
+enum_field!(FirstStatus);
 
 /// What a new membership's status may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ToSchema)]
@@ -141,101 +116,46 @@ pub enum FirstStatus {
     Active,
 }
 
-input! {
-    /// Whom to invite, and as what. One of `user_id` and `email`.
-    pub struct NewMembership {
-        /// The organization.
-        pub organization_id: Uuid,
-        /// The person, if they are known.
-        pub user_id: Patch<Uuid>,
-        /// The person's e-mail address; someone unknown becomes an invited user.
-        pub email: Patch<Email>,
-        /// What the person may do there; `member` unless given. Only owners make owners, only admins and owners make admins.
-        pub role: Option<MembershipRole>,
-        /// Scopes beyond the role, such as `{"events:read": true}`.
-        pub permissions: Option<Permissions>,
-        /// `pending` unless a system admin says `active`.
-        pub status: Option<FirstStatus>,
-        /// What the person does there.
-        pub job_title: Option<Line255>,
-        /// Where in the organization.
-        pub department: Option<Line255>,
-        /// Anything else that its applications keep.
-        pub metadata: Option<JsonObject>,
-    }
+fn change_role(row: &mut Model, to: MembershipRole) -> Result<Option<Verb>, Problem> {
+    let changed = row.role != to;
+    row.role = to;
+    Ok(changed.then_some(Verb::RoleChanged))
 }
 
-input! {
-    /// A merge patch of a membership.
-    pub struct EditMembership {
-        /// What the person may do there. Only owners grant or take `owner`, only admins and owners `admin`.
-        pub role: Patch<MembershipRole>,
-        /// Scopes beyond the role; merged, scope by scope. `null` takes a scope away.
-        pub permissions: Patch<Permissions>,
-        /// `active` accepts an invitation (the person, or a system admin) or ends a suspension; `suspended` suspends.
-        pub status: Patch<Switch>,
-        /// What the person does there.
-        pub job_title: Patch<Option<Line255>>,
-        /// Where in the organization.
-        pub department: Patch<Option<Line255>>,
-        /// Anything else; merged, member by member.
-        pub metadata: Patch<JsonObject>,
-    }
-}
-
-input! {
-    /// Which memberships to list.
-    pub struct ListMemberships {
-        /// Those in this organization.
-        pub organization_id: Option<Uuid>,
-        /// Those of this person.
-        pub user_id: Option<Uuid>,
-        /// Those with this role.
-        pub role: Option<MembershipRole>,
-        /// Those in this state; without it, those that are not removed.
-        pub status: Option<MembershipStatus>,
-        /// How many, at most.
-        pub limit: Limit,
-        /// Where to go on: the `next_cursor` of the page before.
-        pub cursor: Option<CursorText>,
-    }
+fn switch(row: &mut Model, to: Switch) -> Result<Option<Verb>, Problem> {
+    use MembershipStatus::{Active, Pending, Removed, Suspended};
+    let (status, verb) = match (row.status, to) {
+        (Pending, Switch::Active) => {
+            row.joined_at = Some(clock::now().fixed_offset());
+            row.invitation_token = None;
+            row.invitation_expires_at = None;
+            (Active, Verb::Accepted)
+        }
+        (Pending, Switch::Suspended) => {
+            let words = "An invitation is not suspended; delete it.";
+            return Err(Problem::state_conflict(words));
+        }
+        (Active, Switch::Suspended) => (Suspended, Verb::Suspended),
+        (Suspended, Switch::Active) => (Active, Verb::Reactivated),
+        (Active, Switch::Active) | (Suspended, Switch::Suspended) | (Removed, _) => {
+            return Ok(None);
+        }
+    };
+    row.status = status;
+    Ok(Some(verb))
 }
 
 /// The membership of one who makes an organization.
-pub fn founder(user_id: Uuid, organization_id: Uuid) -> Model {
-    let now = clock::now().fixed_offset();
-    Model {
+///
+/// # Errors
+/// Those of [`Membership::blank`].
+pub fn founder(user_id: Uuid, organization_id: Uuid) -> Result<Model, Problem> {
+    Ok(Model {
         role: MembershipRole::Owner,
         status: MembershipStatus::Active,
-        joined_at: Some(now),
-        ..blank(user_id, organization_id)
-    }
-}
-
-/// A membership as it is before anyone said more.
-fn blank(user_id: Uuid, organization_id: Uuid) -> Model {
-    let now = clock::now().fixed_offset();
-    Model {
-        id: Uuid::nil(),
-        user_id,
-        organization_id,
-        role: MembershipRole::Member,
-        permissions: json!({}),
-        status: MembershipStatus::Pending,
-        invitation_token: None,
-        invitation_expires_at: None,
-        invited_by: None,
-        job_title: None,
-        department: None,
-        metadata: json!({}),
-        joined_at: None,
-        left_at: None,
-        version: 0,
-        created_at: now,
-        updated_at: now,
-        created_by: None,
-        updated_by: None,
-    }
+        joined_at: Some(clock::now().fixed_offset()),
+        ..Membership::blank(user_id, organization_id)?
+    })
 }
 
 /// The person is no longer a member.
@@ -252,7 +172,7 @@ pub async fn remove_all(work: &mut UnitOfWork<'_>, which: SimpleExpr) -> Result<
         .add(which)
         .add(Column::Status.ne(MembershipStatus::Removed));
     let now = clock::now();
-    work.update_all::<Entity>(which, Verb::Removed, |row| leave(row, now))
+    work.update_all::<Membership>(which, Verb::Removed, |row| leave(row, now))
         .await
         .map(drop)
 }
@@ -308,27 +228,8 @@ async fn list_memberships(
     query: Query<ListMemberships>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Query(ListMemberships {
-        organization_id,
-        user_id,
-        role,
-        status,
-        limit,
-        cursor,
-    }) = query;
-    caller.concerns(organization_id);
-    let mut select = visible(&caller);
-    select = match status {
-        Some(status) => select.filter(Column::Status.eq(status)),
-        None => select.filter(Column::Status.ne(MembershipStatus::Removed)),
-    };
-    select = select.apply_if(organization_id, |select, id| {
-        select.filter(Column::OrganizationId.eq(id))
-    });
-    select = select.apply_if(user_id, |select, id| select.filter(Column::UserId.eq(id)));
-    select = select.apply_if(role, |select, role| select.filter(Column::Role.eq(role)));
-    let place = (limit, cursor);
-    page::oldest_first(&caller, &request, select, place, Membership::from).await
+    let (select, place) = query.0.narrow(&caller, visible(&caller));
+    page::oldest_first::<Membership>(&caller, &request, select, place).await
 }
 
 /// Invite a person into an organization.
@@ -401,8 +302,8 @@ async fn invited_user(work: &mut UnitOfWork<'_>, new: &NewMembership) -> Result<
     match (known, new.email.value()) {
         (Some(user), _) if user.status != UserStatus::Deleted => Ok(user.id),
         (None, Some(email)) => {
-            let row = super::users::invited(email.clone());
-            Ok(work.create::<users::Entity>(Verb::Created, row).await?.id)
+            let row = super::users::invited(email.clone())?;
+            Ok(work.create::<User>(Verb::Created, row).await?.id)
         }
         _ => Err(Problem::not_found().naming("/user_id")),
     }
@@ -415,35 +316,22 @@ async fn invite(
     new: &NewMembership,
     user_id: Uuid,
 ) -> Result<Model, Problem> {
-    let now = clock::now().fixed_offset();
     let active = new.status == Some(FirstStatus::Active);
-    let fresh = Model {
-        role: new.role.unwrap_or(MembershipRole::Member),
-        permissions: new
-            .permissions
-            .clone()
-            .map_or_else(|| json!({}), Value::from),
-        status: if active {
-            MembershipStatus::Active
-        } else {
-            MembershipStatus::Pending
-        },
-        invited_by: Some(caller.user_id()),
-        job_title: new.job_title.clone().map(String::from),
-        department: new.department.clone().map(String::from),
-        metadata: new.metadata.clone().map_or_else(|| json!({}), Value::from),
-        joined_at: active.then_some(now),
-        ..blank(user_id, new.organization_id)
-    };
+    let mut fresh = new.clone().into_row(user_id)?;
+    fresh.invited_by = Some(caller.user_id());
+    if active {
+        fresh.status = MembershipStatus::Active;
+        fresh.joined_at = Some(clock::now().fixed_offset());
+    }
     let verb = if active { Verb::Created } else { Verb::Invited };
     let former = Entity::find()
         .filter(Column::UserId.eq(user_id))
         .filter(Column::OrganizationId.eq(new.organization_id))
         .filter(Column::Status.eq(MembershipStatus::Removed));
     let Some(former) = work.one(former).await? else {
-        return work.create::<Entity>(verb, fresh).await;
+        return work.create::<Membership>(verb, fresh).await;
     };
-    work.update::<Entity>(former.id, |row| {
+    work.update::<Membership>(former.id, |row| {
         if row.status != MembershipStatus::Removed {
             return Err(Problem::state_conflict(
                 "The person was invited again just now.",
@@ -505,7 +393,7 @@ async fn update_membership(
             }
             let mut lost_owner = None;
             let membership = work
-                .update::<Entity>(id.0, |row| {
+                .update::<Membership>(id.0, |row| {
                     exists(row)?;
                     precondition.check(row.version)?;
                     access.check(row, &edit)?;
@@ -541,7 +429,7 @@ async fn delete_membership(
         .write(async |work| {
             lock_organization(work, seen.organization_id, LockType::NoKeyUpdate).await?;
             let mut lost_owner = None;
-            work.update::<Entity>(id.0, |row| {
+            work.update::<Membership>(id.0, |row| {
                 exists(row)?;
                 precondition.check(row.version)?;
                 rights.check_removal(row)?;
@@ -655,56 +543,6 @@ impl EditMembership {
                 || job_title.is_set()
                 || department.is_set()
                 || metadata.is_set())
-    }
-
-    fn apply(&self, row: &mut Model) -> Result<Verb, Problem> {
-        let Self {
-            role,
-            permissions,
-            status,
-            job_title,
-            department,
-            metadata,
-        } = self;
-        let old_role = row.role;
-        role.apply(&mut row.role);
-        if let Some(permissions) = permissions.value() {
-            let mut merged = JsonObject::of(&row.permissions);
-            merge_patch::merge(&mut merged.0, &permissions.0);
-            row.permissions = merged.into();
-        }
-        job_title.apply_option(&mut row.job_title);
-        department.apply_option(&mut row.department);
-        merge_patch::apply("metadata", metadata, &mut row.metadata)?;
-        let by_status = match (row.status, status.value()) {
-            (MembershipStatus::Pending, Some(Switch::Active)) => {
-                row.joined_at = Some(clock::now().fixed_offset());
-                row.invitation_token = None;
-                row.invitation_expires_at = None;
-                Some((MembershipStatus::Active, Verb::Accepted))
-            }
-            (MembershipStatus::Pending, Some(Switch::Suspended)) => {
-                return Err(Problem::state_conflict(
-                    "An invitation is not suspended; delete it.",
-                ));
-            }
-            (MembershipStatus::Active, Some(Switch::Suspended)) => {
-                Some((MembershipStatus::Suspended, Verb::Suspended))
-            }
-            (MembershipStatus::Suspended, Some(Switch::Active)) => {
-                Some((MembershipStatus::Active, Verb::Reactivated))
-            }
-            _ => None,
-        };
-        if let Some((status, verb)) = by_status {
-            row.status = status;
-            return Ok(verb);
-        }
-        Ok(if row.role == old_role {
-            Verb::Updated
-        } else {
-            Verb::RoleChanged
-        })
     }
 }
 

@@ -7,16 +7,16 @@ pub mod organizations;
 pub mod system;
 pub mod users;
 
-/// Hands every audited entity to a macro of the caller's, as `entity::organizations, entity::users, …`. This is the one
+/// Hands every resource of an audited table to a macro of the caller's, as types with a comma after each. This is the one
 /// list of them: `rollbook doctor` looks through all, and the tests too. A test fails where an audited table is not here.
 #[macro_export]
 macro_rules! with_audited {
     ($callback:ident) => {
         $callback! {
-            entity::organizations,
-            entity::users,
-            entity::memberships,
-            entity::api_keys,
+            $crate::resources::organizations::Organization,
+            $crate::resources::users::User,
+            $crate::resources::memberships::Membership,
+            $crate::resources::api_keys::ApiKey,
         }
     };
 }

@@ -4,223 +4,111 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use entity::organizations::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus, UserRole};
 use entity::{api_keys, memberships};
-use sea_orm::sea_query::{BinOper, Expr, ExprTrait};
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, Select};
-use serde::Serialize;
-use serde_json::{Value, json};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
-use uuid::Uuid;
 
+use super::memberships::Membership;
 use super::{api_keys as keys, memberships as members};
 use crate::core::answer::Answer;
 use crate::core::authorization::{Action, Collection, Scope};
 use crate::core::body::Body;
 use crate::core::caller::Caller;
-use crate::core::characters;
 use crate::core::clock;
 use crate::core::conditional::{self, Precondition};
-use crate::core::input::{Field, Patch};
+use crate::core::input::Field;
 use crate::core::json::JsonObject;
-use crate::core::merge_patch;
-use crate::core::page::{self, CursorText, Limit, Page};
+use crate::core::page::{self, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
-use crate::core::resource::Resource;
 use crate::core::text::{
-    Domain, Email, Line20, Line50, Line100, Line255, Name, Paragraphs, SearchText, Slug, Timestamp,
-    Url,
+    Domain, Email, Line20, Line50, Line100, Line255, Name, Paragraphs, Slug, Timestamp, Url,
 };
 use crate::core::verb::Verb;
-use crate::{audited_columns, enum_field, input, view};
+use crate::{enum_column, enum_field, resource};
 
 const WRITE: Scope = Scope::Of(Collection::Organizations, Action::Write);
 
 /// An organization.
-#[derive(Debug, Serialize, ToSchema)]
+#[resource(
+    entity = entity::organizations,
+    collection = "organizations",
+    aggregate = "organization",
+    organization = id,
+    search = "Those with this text in their name, in any case of letters."
+)]
 pub struct Organization {
-    /// Its id.
-    pub id: Uuid,
     /// The name to show.
-    pub name: String,
-    /// What stands for it in a URL; unique.
-    pub slug: String,
+    #[input]
+    #[search]
+    name: Name,
+    /// What stands for it in a URL: lower-case letters, digits and hyphens.
+    #[input]
+    #[unique]
+    slug: Slug,
     /// What it is, in a few paragraphs.
-    pub description: Option<String>,
+    #[input]
+    description: Option<Paragraphs>,
     /// Its domain name.
-    pub domain: Option<String>,
+    #[input]
+    domain: Option<Domain>,
     /// Where to write to.
-    pub email: Option<String>,
+    #[input]
+    email: Option<Email>,
     /// Where to call.
-    pub phone: Option<String>,
+    #[input]
+    phone: Option<Line50>,
     /// Its page.
-    pub website: Option<String>,
+    #[input]
+    website: Option<Url>,
     /// Street and number.
-    pub address_line1: Option<String>,
+    #[input]
+    address_line1: Option<Line255>,
     /// More of the address.
-    pub address_line2: Option<String>,
+    #[input]
+    address_line2: Option<Line255>,
     /// City.
-    pub city: Option<String>,
+    #[input]
+    city: Option<Line100>,
     /// State, province or region.
-    pub state: Option<String>,
+    #[input]
+    state: Option<Line100>,
     /// Country.
-    pub country: Option<String>,
+    #[input]
+    country: Option<Line100>,
     /// Postal code.
-    pub postal_code: Option<String>,
+    #[input]
+    postal_code: Option<Line20>,
     /// Settings that its applications keep.
-    #[schema(value_type = Object)]
-    pub settings: Value,
+    #[input]
+    #[default]
+    settings: JsonObject,
     /// Anything else that its applications keep.
-    #[schema(value_type = Object)]
-    pub metadata: Value,
+    #[input]
+    #[default]
+    metadata: JsonObject,
     /// Whether it is in use.
-    #[schema(inline)]
-    pub status: OrganizationStatus,
+    #[edit(
+        doc = "`suspended` closes it to its members, `active` opens it again. System admins only.",
+        admin, as = Switch, with = switch
+    )]
+    #[filter(without = OrganizationStatus::Deleted)]
+    #[default(OrganizationStatus::Active)]
+    status: OrganizationStatus,
     /// The plan it is on.
-    pub subscription_tier: String,
+    #[edit(admin)]
+    #[default("free")]
+    subscription_tier: Line50,
     /// When the plan ends.
-    pub subscription_expires_at: Option<Timestamp>,
-    /// How often it was changed, its making included; the `ETag`.
-    pub version: i64,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was changed last.
-    pub updated_at: Timestamp,
-    /// Who made it.
-    pub created_by: Option<Uuid>,
-    /// Who changed it last.
-    pub updated_by: Option<Uuid>,
+    #[edit(admin)]
+    subscription_expires_at: Option<Timestamp>,
+    #[hidden]
+    deleted_at: Option<Timestamp>,
 }
 
-view!(Organization, "/v1/organizations");
-
-impl From<Model> for Organization {
-    fn from(row: Model) -> Self {
-        let Model { deleted_at: _, .. } = row;
-        Self {
-            id: row.id,
-            name: row.name,
-            slug: row.slug,
-            description: row.description,
-            domain: row.domain,
-            email: row.email,
-            phone: row.phone,
-            website: row.website,
-            address_line1: row.address_line1,
-            address_line2: row.address_line2,
-            city: row.city,
-            state: row.state,
-            country: row.country,
-            postal_code: row.postal_code,
-            settings: row.settings,
-            metadata: row.metadata,
-            status: row.status,
-            subscription_tier: row.subscription_tier,
-            subscription_expires_at: row.subscription_expires_at.map(Timestamp::from),
-            version: row.version,
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-            created_by: row.created_by,
-            updated_by: row.updated_by,
-        }
-    }
-}
-
-impl Resource for Entity {
-    const AGGREGATE: &'static str = "organization";
-    const REMOVAL: Verb = Verb::Deleted;
-    const SECRETS: &'static [Column] = &[];
-    const BOOKKEEPING: &'static [Column] = &[];
-    const UNIQUE: &'static [(&'static str, &'static str)] = &[("slug", "slug")];
-
-    audited_columns!();
-
-    fn organization(row: &Model) -> Option<Uuid> {
-        Some(row.id)
-    }
-
-    fn touches(_: &Model) -> Vec<(&'static str, Uuid)> {
-        Vec::new()
-    }
-}
-
-input! {
-    /// What a new organization is made from.
-    pub struct NewOrganization {
-        /// The name to show.
-        pub name: Name,
-        /// What stands for it in a URL: lower-case letters, digits and hyphens; unique.
-        pub slug: Slug,
-        /// What it is, in a few paragraphs.
-        pub description: Option<Paragraphs>,
-        /// Its domain name.
-        pub domain: Option<Domain>,
-        /// Where to write to.
-        pub email: Option<Email>,
-        /// Where to call.
-        pub phone: Option<Line50>,
-        /// Its page.
-        pub website: Option<Url>,
-        /// Street and number.
-        pub address_line1: Option<Line255>,
-        /// More of the address.
-        pub address_line2: Option<Line255>,
-        /// City.
-        pub city: Option<Line100>,
-        /// State, province or region.
-        pub state: Option<Line100>,
-        /// Country.
-        pub country: Option<Line100>,
-        /// Postal code.
-        pub postal_code: Option<Line20>,
-        /// Settings that its applications keep.
-        pub settings: Option<JsonObject>,
-        /// Anything else that its applications keep.
-        pub metadata: Option<JsonObject>,
-    }
-}
-
-input! {
-    /// A merge patch of an organization.
-    pub struct EditOrganization {
-        /// The name to show.
-        pub name: Patch<Name>,
-        /// What stands for it in a URL: lower-case letters, digits and hyphens; unique.
-        pub slug: Patch<Slug>,
-        /// What it is, in a few paragraphs.
-        pub description: Patch<Option<Paragraphs>>,
-        /// Its domain name.
-        pub domain: Patch<Option<Domain>>,
-        /// Where to write to.
-        pub email: Patch<Option<Email>>,
-        /// Where to call.
-        pub phone: Patch<Option<Line50>>,
-        /// Its page.
-        pub website: Patch<Option<Url>>,
-        /// Street and number.
-        pub address_line1: Patch<Option<Line255>>,
-        /// More of the address.
-        pub address_line2: Patch<Option<Line255>>,
-        /// City.
-        pub city: Patch<Option<Line100>>,
-        /// State, province or region.
-        pub state: Patch<Option<Line100>>,
-        /// Country.
-        pub country: Patch<Option<Line100>>,
-        /// Postal code.
-        pub postal_code: Patch<Option<Line20>>,
-        /// Settings; merged, member by member.
-        pub settings: Patch<JsonObject>,
-        /// Anything else; merged, member by member.
-        pub metadata: Patch<JsonObject>,
-        /// `suspended` closes it to its members, `active` opens it again. System admins only.
-        pub status: Patch<Switch>,
-        /// The plan it is on. System admins only.
-        pub subscription_tier: Patch<Line50>,
-        /// When the plan ends. System admins only.
-        pub subscription_expires_at: Patch<Option<Timestamp>>,
-    }
-}
+enum_column!(OrganizationStatus);
+enum_field!(Switch);
 
 /// What a status can be switched between; `deleted` comes by DELETE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ToSchema)]
@@ -232,136 +120,24 @@ pub enum Switch {
     Suspended,
 }
 
-enum_field!(Switch, OrganizationStatus);
-
-input! {
-    /// Which organizations to list.
-    pub struct ListOrganizations {
-        /// Those in this state; without it, those that are not deleted.
-        pub status: Option<OrganizationStatus>,
-        /// Those with this text in their name, in any case of letters.
-        pub q: Option<SearchText>,
-        /// How many, at most.
-        pub limit: Limit,
-        /// Where to go on: the `next_cursor` of the page before.
-        pub cursor: Option<CursorText>,
-    }
+fn switch(row: &mut Model, to: Switch) -> Result<Option<Verb>, Problem> {
+    use OrganizationStatus::{Active, Deleted, Suspended};
+    let (status, verb) = match (row.status, to) {
+        (Active, Switch::Suspended) => (Suspended, Verb::Suspended),
+        (Suspended, Switch::Active) => (Active, Verb::Reactivated),
+        (Active, Switch::Active) | (Suspended, Switch::Suspended) | (Deleted, _) => {
+            return Ok(None);
+        }
+    };
+    row.status = status;
+    Ok(Some(verb))
 }
 
 impl NewOrganization {
     /// An organization of which only the name is known; its slug is made from it.
     pub fn named(name: Name) -> Self {
         let slug = Slug::from_name(name.as_ref());
-        Self {
-            name,
-            slug,
-            description: None,
-            domain: None,
-            email: None,
-            phone: None,
-            website: None,
-            address_line1: None,
-            address_line2: None,
-            city: None,
-            state: None,
-            country: None,
-            postal_code: None,
-            settings: None,
-            metadata: None,
-        }
-    }
-
-    /// The row to be, without what the unit of work sets.
-    pub fn into_row(self) -> Model {
-        let now = clock::now().fixed_offset();
-        let object = |value: Option<JsonObject>| value.map_or_else(|| json!({}), Value::from);
-        Model {
-            id: Uuid::nil(),
-            name: self.name.into(),
-            slug: self.slug.into(),
-            description: self.description.map(String::from),
-            domain: self.domain.map(String::from),
-            email: self.email.map(String::from),
-            phone: self.phone.map(String::from),
-            website: self.website.map(String::from),
-            address_line1: self.address_line1.map(String::from),
-            address_line2: self.address_line2.map(String::from),
-            city: self.city.map(String::from),
-            state: self.state.map(String::from),
-            country: self.country.map(String::from),
-            postal_code: self.postal_code.map(String::from),
-            settings: object(self.settings),
-            metadata: object(self.metadata),
-            status: OrganizationStatus::Active,
-            subscription_tier: "free".to_owned(),
-            subscription_expires_at: None,
-            deleted_at: None,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-            created_by: None,
-            updated_by: None,
-        }
-    }
-}
-
-impl EditOrganization {
-    /// Whether it changes what is a system admin's to change.
-    fn is_for_system_admins(&self) -> bool {
-        self.status.is_set()
-            || self.subscription_tier.is_set()
-            || self.subscription_expires_at.is_set()
-    }
-
-    fn apply(&self, row: &mut Model) -> Result<Verb, Problem> {
-        let Self {
-            name,
-            slug,
-            description,
-            domain,
-            email,
-            phone,
-            website,
-            address_line1,
-            address_line2,
-            city,
-            state,
-            country,
-            postal_code,
-            settings,
-            metadata,
-            status,
-            subscription_tier,
-            subscription_expires_at,
-        } = self;
-        name.apply(&mut row.name);
-        slug.apply(&mut row.slug);
-        description.apply_option(&mut row.description);
-        domain.apply_option(&mut row.domain);
-        email.apply_option(&mut row.email);
-        phone.apply_option(&mut row.phone);
-        website.apply_option(&mut row.website);
-        address_line1.apply_option(&mut row.address_line1);
-        address_line2.apply_option(&mut row.address_line2);
-        city.apply_option(&mut row.city);
-        state.apply_option(&mut row.state);
-        country.apply_option(&mut row.country);
-        postal_code.apply_option(&mut row.postal_code);
-        merge_patch::apply("settings", settings, &mut row.settings)?;
-        merge_patch::apply("metadata", metadata, &mut row.metadata)?;
-        subscription_tier.apply(&mut row.subscription_tier);
-        subscription_expires_at.apply_option(&mut row.subscription_expires_at);
-        Ok(match (row.status, status.value()) {
-            (OrganizationStatus::Active, Some(Switch::Suspended)) => {
-                row.status = OrganizationStatus::Suspended;
-                Verb::Suspended
-            }
-            (OrganizationStatus::Suspended, Some(Switch::Active)) => {
-                row.status = OrganizationStatus::Active;
-                Verb::Reactivated
-            }
-            _ => Verb::Updated,
-        })
+        Self::of(name, slug)
     }
 }
 
@@ -374,21 +150,6 @@ fn visible(caller: &Caller) -> Select<Entity> {
     }
 }
 
-/// The condition that a column has the text in it, in any case of letters.
-pub(super) fn contains(
-    backend: DbBackend,
-    column: impl ColumnTrait,
-    text: &str,
-) -> sea_orm::sea_query::SimpleExpr {
-    let operator = match backend {
-        DbBackend::Postgres => BinOper::Custom("~"),
-        _ => BinOper::Custom("REGEXP"),
-    };
-    // A regular expression that names all cases of each letter, and not `ILIKE`: that folds by the database's locale,
-    // SQLite's `LIKE` folds A to Z, and PostgreSQL's trigram index serves both.
-    Expr::col(column.as_column_ref()).binary(operator, characters::in_any_case(text))
-}
-
 /// List the organizations that you may see, oldest first.
 #[utoipa::path(tag = "organizations", params(ListOrganizations), responses((status = 200, body = Page<Organization>)))]
 #[get("/organizations")]
@@ -397,26 +158,8 @@ async fn list_organizations(
     query: Query<ListOrganizations>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Query(ListOrganizations {
-        status,
-        q,
-        limit,
-        cursor,
-    }) = query;
-    let mut select = visible(&caller);
-    select = match status {
-        Some(status) => select.filter(Column::Status.eq(status)),
-        None => select.filter(Column::Status.ne(OrganizationStatus::Deleted)),
-    };
-    if let Some(text) = q {
-        select = select.filter(contains(
-            caller.database().backend(),
-            Column::Name,
-            text.as_ref(),
-        ));
-    }
-    let place = (limit, cursor);
-    page::oldest_first(&caller, &request, select, place, Organization::from).await
+    let (select, place) = query.0.narrow(&caller, visible(&caller));
+    page::oldest_first::<Organization>(&caller, &request, select, place).await
 }
 
 /// Create an organization. You become its owner.
@@ -427,14 +170,15 @@ async fn create_organization(
     body: Body<NewOrganization>,
 ) -> Result<HttpResponse, Problem> {
     caller.require_unrestricted()?;
-    let row = body.0.into_row();
+    let row = body.0.into_row()?;
     caller
         .write(async |work| {
-            let organization = work.create::<Entity>(Verb::Created, row.clone()).await?;
-            caller.concerns(organization.id);
-            let owner = members::founder(caller.user_id(), organization.id);
-            work.create::<memberships::Entity>(Verb::Created, owner)
+            let organization = work
+                .create::<Organization>(Verb::Created, row.clone())
                 .await?;
+            caller.concerns(organization.id);
+            let owner = members::founder(caller.user_id(), organization.id)?;
+            work.create::<Membership>(Verb::Created, owner).await?;
             Answer::created(&Organization::from(organization))
         })
         .await
@@ -496,7 +240,7 @@ async fn update_organization(
     caller
         .write(async |work| {
             let organization = work
-                .update::<Entity>(id.0, |row| {
+                .update::<Organization>(id.0, |row| {
                     exists(row)?;
                     precondition.check(row.version)?;
                     body.0.apply(row)
@@ -521,7 +265,7 @@ async fn delete_organization(
         .require_role(MembershipRole::Owner)?;
     caller
         .write(async |work| {
-            work.remove::<Entity>(id.0, |row| {
+            work.remove::<Organization>(id.0, |row| {
                 exists(row)?;
                 precondition.check(row.version)?;
                 row.status = OrganizationStatus::Deleted;

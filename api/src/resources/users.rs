@@ -8,292 +8,222 @@ use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, LockType, UnionType};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
-use serde::Serialize;
-use serde_json::{Value, json};
-use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::organizations::{Switch, contains};
+use super::organizations::Switch;
 use super::{api_keys as keys, memberships as members};
 use crate::core::answer::Answer;
 use crate::core::body::Body;
 use crate::core::caller::Caller;
 use crate::core::clock;
 use crate::core::conditional::{self, Precondition};
-use crate::core::input::Patch;
 use crate::core::json::JsonObject;
-use crate::core::merge_patch;
-use crate::core::page::{self, CursorText, Limit, Page};
+use crate::core::page::{self, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
 use crate::core::resource::Resource;
 use crate::core::text::{
-    Email, Language, Line100, Paragraphs, Password, SearchText, TimeZone, Timestamp, Url, Username,
+    Email, Language, Line100, Paragraphs, Password, TimeZone, Timestamp, Url, Username,
 };
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
-use crate::{audited_columns, enum_field, input, view};
+use crate::{enum_column, resource};
 
 /// A person.
-#[derive(Debug, Serialize, ToSchema)]
+#[resource(
+    entity = entity::users,
+    collection = "users",
+    aggregate = "user",
+    search = "Those with this text in a name or in their e-mail address, in any case of letters.",
+    private = sees_private
+)]
 pub struct User {
-    /// Their id.
-    pub id: Uuid,
-    /// Their e-mail address, in lower case; unique.
-    pub email: String,
+    /// Their e-mail address, in lower case.
+    #[new]
+    #[edit(doc = "Their e-mail address, in lower case; unique. A new one is not verified.", with = change_email)]
+    #[unique]
+    #[search]
+    email: Email,
     /// Whether they have shown that the address is theirs.
-    pub email_verified: bool,
+    #[default(false)]
+    email_verified: bool,
+    /// A password of at least 12 characters, if the person is to have one.
+    #[parameter]
+    #[new]
+    #[edit(doc = "A new password of at least 12 characters.", as = Password)]
+    password: Option<Password>,
+    /// The password until now: needed where people who have one change their own.
+    #[parameter]
+    #[edit]
+    current_password: Password,
     /// First name.
-    pub first_name: Option<String>,
+    #[input]
+    #[search]
+    first_name: Option<Line100>,
     /// Last name.
-    pub last_name: Option<String>,
-    /// Short name; unique.
-    pub username: Option<String>,
+    #[input]
+    #[search]
+    last_name: Option<Line100>,
+    /// Short name.
+    #[input]
+    #[unique]
+    #[search]
+    username: Option<Username>,
     /// Who they are, in a few paragraphs.
-    pub bio: Option<String>,
+    #[input]
+    bio: Option<Paragraphs>,
     /// Where their picture is.
-    pub avatar_url: Option<String>,
+    #[input]
+    avatar_url: Option<Url>,
     /// What they prefer; only for themselves, system admins and auditors.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, required = false)]
-    pub preferences: Option<Value>,
+    #[input]
+    #[default]
+    #[private]
+    preferences: JsonObject,
     /// Settings that applications keep; only for themselves, system admins and auditors.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, required = false)]
-    pub settings: Option<Value>,
-    /// Time zone.
-    pub timezone: String,
-    /// Language.
-    pub language: String,
+    #[input]
+    #[default]
+    #[private]
+    settings: JsonObject,
+    /// Time zone, by its name in the tz database; `UTC` unless given.
+    #[input]
+    #[default("UTC")]
+    timezone: TimeZone,
+    /// Language, by its tag (BCP 47); `en` unless given.
+    #[input]
+    #[default("en")]
+    language: Language,
     /// `invited` until they are known; only `active` gives access.
-    #[schema(inline)]
-    pub status: UserStatus,
-    /// What they may do in the whole system.
-    #[schema(inline)]
-    pub role: UserRole,
-    /// How often they were changed, their making included; the `ETag`.
-    pub version: i64,
-    /// When they were made.
-    pub created_at: Timestamp,
-    /// When they were changed last.
-    pub updated_at: Timestamp,
-    /// Who made them.
-    pub created_by: Option<Uuid>,
-    /// Who changed them last.
-    pub updated_by: Option<Uuid>,
+    #[edit(
+        doc = "`suspended` shuts the person out, `active` lets them in. System admins only.",
+        admin, as = Switch, with = switch
+    )]
+    #[filter(without = UserStatus::Deleted)]
+    #[default(UserStatus::Active)]
+    status: UserStatus,
+    /// What they may do in the whole system; `user` unless given.
+    #[new]
+    #[edit(admin, with = change_role)]
+    #[filter(doc = "Those with this role in the whole system.")]
+    #[default(UserRole::User)]
+    role: UserRole,
+    /// Those who are members of this organization.
+    #[parameter]
+    #[filter]
+    organization_id: Uuid,
+    #[secret]
+    password_hash: Option<String>,
+    #[hidden]
+    password_changed_at: Option<Timestamp>,
+    #[secret]
+    #[unique]
+    password_reset_token: Option<String>,
+    #[hidden]
+    password_reset_expires_at: Option<Timestamp>,
+    #[secret]
+    #[unique]
+    email_verification_token: Option<String>,
+    #[hidden]
+    email_verification_expires_at: Option<Timestamp>,
+    #[hidden]
+    email_verified_at: Option<Timestamp>,
+    #[hidden]
+    #[default(false)]
+    mfa_enabled: bool,
+    #[secret]
+    mfa_secret: Option<String>,
+    #[hidden]
+    #[bookkeeping]
+    last_login_ip: Option<String>,
+    #[hidden]
+    #[bookkeeping]
+    current_login_ip: Option<String>,
+    #[hidden]
+    #[bookkeeping]
+    last_login_at: Option<Timestamp>,
+    #[hidden]
+    #[bookkeeping]
+    current_login_at: Option<Timestamp>,
+    #[hidden]
+    #[bookkeeping]
+    #[default(0)]
+    failed_login_attempts: i32,
+    #[hidden]
+    #[bookkeeping]
+    locked_until: Option<Timestamp>,
+    #[hidden]
+    deleted_at: Option<Timestamp>,
 }
 
-view!(User, "/v1/users");
+enum_column!(UserRole, UserStatus);
 
-impl User {
-    /// The person as the caller may see them.
-    fn seen_by(caller: &Caller, row: Model) -> Self {
-        let private = caller.user_id() == row.id || caller.reads_everything();
-        Self {
-            id: row.id,
-            email: row.email,
-            email_verified: row.email_verified,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            username: row.username,
-            bio: row.bio,
-            avatar_url: row.avatar_url,
-            preferences: private.then_some(row.preferences),
-            settings: private.then_some(row.settings),
-            timezone: row.timezone,
-            language: row.language,
-            status: row.status,
-            role: row.role,
-            version: row.version,
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-            created_by: row.created_by,
-            updated_by: row.updated_by,
-        }
-    }
+fn sees_private(caller: &Caller, row: &Model) -> bool {
+    caller.user_id() == row.id || caller.reads_everything()
 }
 
-impl Resource for Entity {
-    const AGGREGATE: &'static str = "user";
-    const REMOVAL: Verb = Verb::Deleted;
-    const SECRETS: &'static [Column] = &[
-        Column::PasswordHash,
-        Column::PasswordResetToken,
-        Column::EmailVerificationToken,
-        Column::MfaSecret,
-    ];
-    const BOOKKEEPING: &'static [Column] = &[
-        Column::LastLoginIp,
-        Column::CurrentLoginIp,
-        Column::LastLoginAt,
-        Column::CurrentLoginAt,
-        Column::FailedLoginAttempts,
-        Column::LockedUntil,
-    ];
-    const UNIQUE: &'static [(&'static str, &'static str)] =
-        &[("email", "email"), ("username", "username")];
-
-    audited_columns!();
-
-    fn organization(_: &Model) -> Option<Uuid> {
-        None
+/// A new address has to be verified anew.
+fn change_email(row: &mut Model, to: Email) -> Result<Option<Verb>, Problem> {
+    let to = String::from(to);
+    if row.email == to {
+        return Ok(None);
     }
-
-    fn touches(_: &Model) -> Vec<(&'static str, Uuid)> {
-        Vec::new()
-    }
+    *row = Model {
+        email: to,
+        email_verified: false,
+        email_verified_at: None,
+        email_verification_token: None,
+        email_verification_expires_at: None,
+        ..row.clone()
+    };
+    Ok(Some(Verb::EmailChanged))
 }
 
-enum_field!(UserRole, UserStatus);
-
-input! {
-    /// What a new user is made from.
-    pub struct NewUser {
-        /// The person's e-mail address; kept in lower case, unique.
-        pub email: Email,
-        /// A password of at least 12 characters, if the person is to have one.
-        pub password: Option<Password>,
-        /// First name.
-        pub first_name: Option<Line100>,
-        /// Last name.
-        pub last_name: Option<Line100>,
-        /// Short name; unique.
-        pub username: Option<Username>,
-        /// Who they are, in a few paragraphs.
-        pub bio: Option<Paragraphs>,
-        /// Where their picture is.
-        pub avatar_url: Option<Url>,
-        /// What they prefer.
-        pub preferences: Option<JsonObject>,
-        /// Settings that applications keep.
-        pub settings: Option<JsonObject>,
-        /// Time zone, by its name in the tz database; `UTC` unless given.
-        pub timezone: Option<TimeZone>,
-        /// Language, by its tag (BCP 47); `en` unless given.
-        pub language: Option<Language>,
-        /// What they may do in the whole system; `user` unless given.
-        pub role: Option<UserRole>,
-    }
+fn change_role(row: &mut Model, to: UserRole) -> Result<Option<Verb>, Problem> {
+    let changed = row.role != to;
+    row.role = to;
+    Ok(changed.then_some(Verb::RoleChanged))
 }
 
-input! {
-    /// A merge patch of a user.
-    pub struct EditUser {
-        /// The person's e-mail address; kept in lower case, unique. A new one is not verified.
-        pub email: Patch<Email>,
-        /// A new password of at least 12 characters.
-        pub password: Patch<Password>,
-        /// The password until now: needed where people who have one change their own.
-        pub current_password: Patch<Password>,
-        /// First name.
-        pub first_name: Patch<Option<Line100>>,
-        /// Last name.
-        pub last_name: Patch<Option<Line100>>,
-        /// Short name; unique.
-        pub username: Patch<Option<Username>>,
-        /// Who they are, in a few paragraphs.
-        pub bio: Patch<Option<Paragraphs>>,
-        /// Where their picture is.
-        pub avatar_url: Patch<Option<Url>>,
-        /// What they prefer; merged, member by member.
-        pub preferences: Patch<JsonObject>,
-        /// Settings; merged, member by member.
-        pub settings: Patch<JsonObject>,
-        /// Time zone, by its name in the tz database.
-        pub timezone: Patch<TimeZone>,
-        /// Language, by its tag (BCP 47).
-        pub language: Patch<Language>,
-        /// `suspended` shuts the person out, `active` lets them in. System admins only.
-        pub status: Patch<Switch>,
-        /// What they may do in the whole system. System admins only.
-        pub role: Patch<UserRole>,
-    }
-}
-
-input! {
-    /// Which users to list.
-    pub struct ListUsers {
-        /// Those in this state; without it, those that are not deleted.
-        pub status: Option<UserStatus>,
-        /// Those with this role in the whole system.
-        pub role: Option<UserRole>,
-        /// Those who are members of this organization.
-        pub organization_id: Option<Uuid>,
-        /// Those with this text in a name or in their e-mail address, in any case of letters.
-        pub q: Option<SearchText>,
-        /// How many, at most.
-        pub limit: Limit,
-        /// Where to go on: the `next_cursor` of the page before.
-        pub cursor: Option<CursorText>,
-    }
+fn switch(row: &mut Model, to: Switch) -> Result<Option<Verb>, Problem> {
+    let (status, verb) = match (row.status, to) {
+        (UserStatus::Suspended, Switch::Suspended) => return Ok(None),
+        (_, Switch::Suspended) => (UserStatus::Suspended, Some(Verb::Suspended)),
+        (UserStatus::Suspended, Switch::Active) => (UserStatus::Active, Some(Verb::Reactivated)),
+        (_, Switch::Active) => (UserStatus::Active, None),
+    };
+    row.status = status;
+    Ok(verb)
 }
 
 /// A person of whom nothing is known but the e-mail address.
-pub fn invited(email: Email) -> Model {
-    Model {
+///
+/// # Errors
+/// Those of [`User::blank`].
+pub fn invited(email: Email) -> Result<Model, Problem> {
+    Ok(Model {
         status: UserStatus::Invited,
-        ..blank(email.into())
-    }
+        ..User::blank(email.into())?
+    })
 }
 
 /// The first system admin, made by the command line.
-pub fn system_admin(email: Email, password_hash: Option<String>) -> Model {
-    let row = Model {
-        role: UserRole::Admin,
-        ..blank(email.into())
-    };
-    with_password(row, password_hash)
+///
+/// # Errors
+/// Those of [`User::blank`].
+pub fn system_admin(email: Email, password_hash: Option<String>) -> Result<Model, Problem> {
+    let mut row = User::blank(email.into())?;
+    row.role = UserRole::Admin;
+    set_password(&mut row, password_hash);
+    Ok(row)
 }
 
-fn with_password(row: Model, password_hash: Option<String>) -> Model {
-    let password_changed_at = password_hash.as_ref().map(|_| clock::now().fixed_offset());
-    Model {
-        password_hash,
-        password_changed_at,
-        ..row
-    }
-}
-
-fn blank(email: String) -> Model {
-    let now = clock::now().fixed_offset();
-    Model {
-        id: Uuid::nil(),
-        email,
-        password_hash: None,
-        password_changed_at: None,
-        password_reset_token: None,
-        password_reset_expires_at: None,
-        email_verification_token: None,
-        email_verification_expires_at: None,
-        email_verified_at: None,
-        first_name: None,
-        last_name: None,
-        username: None,
-        bio: None,
-        avatar_url: None,
-        preferences: json!({}),
-        settings: json!({}),
-        timezone: "UTC".to_owned(),
-        language: "en".to_owned(),
-        status: UserStatus::Active,
-        role: UserRole::User,
-        email_verified: false,
-        mfa_enabled: false,
-        mfa_secret: None,
-        last_login_ip: None,
-        current_login_ip: None,
-        last_login_at: None,
-        current_login_at: None,
-        failed_login_attempts: 0,
-        locked_until: None,
-        deleted_at: None,
-        version: 0,
-        created_at: now,
-        updated_at: now,
-        created_by: None,
-        updated_by: None,
-    }
+/// Gives the person the password of this hash, if there is one, and says so.
+fn set_password(row: &mut Model, hash: Option<String>) -> Option<Verb> {
+    row.password_hash = Some(hash?);
+    row.password_changed_at = Some(clock::now().fixed_offset());
+    (row.password_reset_token, row.password_reset_expires_at) = (None, None);
+    Some(Verb::PasswordChanged)
 }
 
 /// An address that reaches nobody (RFC 6761, section 6.4), nobody can take, and nobody has: somebody may, from before
@@ -310,7 +240,7 @@ async fn tombstone(work: &mut UnitOfWork<'_>, id: Uuid) -> Result<String, Proble
 }
 
 /// The tombstone: nothing of the person is left in the row.
-fn scrub(row: &mut Model, address: String) {
+fn scrub(row: &mut Model, address: String) -> Result<(), Problem> {
     *row = Model {
         id: row.id,
         status: UserStatus::Deleted,
@@ -318,8 +248,9 @@ fn scrub(row: &mut Model, address: String) {
         version: row.version,
         created_at: row.created_at,
         created_by: row.created_by,
-        ..blank(address)
+        ..User::blank(address)?
     };
+    Ok(())
 }
 
 /// The users that exist for the caller: themselves, and who shares an organization with them.
@@ -392,46 +323,18 @@ async fn list_users(
     query: Query<ListUsers>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Query(ListUsers {
-        status,
-        role,
-        organization_id,
-        q,
-        limit,
-        cursor,
-    }) = query;
-    caller.concerns(organization_id);
+    let list = query.0;
+    caller.concerns(list.organization_id);
     let mut select = visible(&caller).filter(reached(&caller));
-    select = match status {
-        Some(status) => select.filter(Column::Status.eq(status)),
-        None => select.filter(Column::Status.ne(UserStatus::Deleted)),
-    };
-    select = select.apply_if(role, |select, role| select.filter(Column::Role.eq(role)));
-    if let Some(id) = organization_id {
+    if let Some(id) = list.organization_id {
         let organization = caller
             .organizations()
             .contain(memberships::Column::OrganizationId)
             .add(memberships::Column::OrganizationId.eq(id));
         select = select.filter(Column::Id.in_subquery(memberships_in(organization).into_query()));
     }
-    if let Some(text) = q {
-        let columns = [
-            Column::Email,
-            Column::FirstName,
-            Column::LastName,
-            Column::Username,
-        ];
-        let backend = caller.database().backend();
-        let any = columns
-            .into_iter()
-            .map(|column| contains(backend, column, text.as_ref()));
-        select = select.filter(any.fold(Condition::any(), Condition::add));
-    }
-    let place = (limit, cursor);
-    page::oldest_first(&caller, &request, select, place, |row| {
-        User::seen_by(&caller, row)
-    })
-    .await
+    let (select, place) = list.narrow(&caller, select);
+    page::oldest_first::<User>(&caller, &request, select, place).await
 }
 
 /// Create a user. System admins only; anyone else invites by a membership.
@@ -444,46 +347,14 @@ async fn create_user(caller: Caller, body: Body<NewUser>) -> Result<HttpResponse
         Some(password) => Some(caller.state().hasher.hash(&password.0).await?),
         None => None,
     };
-    let row = with_password(new.into_row(), password_hash);
+    let mut row = new.into_row()?;
+    set_password(&mut row, password_hash);
     caller
         .write(async |work| {
-            let user = work.create::<Entity>(Verb::Created, row.clone()).await?;
+            let user = work.create::<User>(Verb::Created, row.clone()).await?;
             Answer::created(&User::seen_by(&caller, user))
         })
         .await
-}
-
-impl NewUser {
-    fn into_row(self) -> Model {
-        let Self {
-            email,
-            password: _,
-            first_name,
-            last_name,
-            username,
-            bio,
-            avatar_url,
-            preferences,
-            settings,
-            timezone,
-            language,
-            role,
-        } = self;
-        let row = blank(email.into());
-        Model {
-            first_name: first_name.map(String::from),
-            last_name: last_name.map(String::from),
-            username: username.map(String::from),
-            bio: bio.map(String::from),
-            avatar_url: avatar_url.map(String::from),
-            preferences: preferences.unwrap_or_default().into(),
-            settings: settings.unwrap_or_default().into(),
-            timezone: timezone.map_or(row.timezone, String::from),
-            language: language.map_or(row.language, String::from),
-            role: role.unwrap_or(row.role),
-            ..row
-        }
-    }
 }
 
 /// Read one user.
@@ -506,7 +377,7 @@ async fn update_user(
     let edit = body.0;
     let seen = find(&caller, id.0).await?;
     require_self_or_system_admin(&caller, &seen)?;
-    if edit.status.is_set() || edit.role.is_set() {
+    if edit.is_for_system_admins() {
         caller.require_system_admin()?;
     }
     let password_hash = new_password(&caller, &seen, &edit).await?;
@@ -517,7 +388,7 @@ async fn update_user(
                 _ => Vec::new(),
             };
             let user = work
-                .update::<Entity>(id.0, |row| {
+                .update::<User>(id.0, |row| {
                     exists(row)?;
                     precondition.check(row.version)?;
                     if password_hash.is_some() && row.password_hash != seen.password_hash {
@@ -525,7 +396,11 @@ async fn update_user(
                             "The password was changed just now.",
                         ));
                     }
-                    edit.apply(row, password_hash.clone())
+                    let verb = edit.apply(row)?;
+                    Ok(
+                        set_password(row, password_hash.clone())
+                            .map_or(verb, |told| verb.max(told)),
+                    )
                 })
                 .await?;
             for organization_id in owned {
@@ -598,65 +473,6 @@ fn require_self_or_system_admin(caller: &Caller, row: &Model) -> Result<(), Prob
     caller.require_system_admin()
 }
 
-impl EditUser {
-    fn apply(&self, row: &mut Model, password_hash: Option<String>) -> Result<Verb, Problem> {
-        let Self {
-            email,
-            password: _,
-            current_password: _,
-            first_name,
-            last_name,
-            username,
-            bio,
-            avatar_url,
-            preferences,
-            settings,
-            timezone,
-            language,
-            status,
-            role,
-        } = self;
-        let before = (row.status, row.role, row.email.clone());
-        email.apply(&mut row.email);
-        if row.email != before.2 {
-            (row.email_verified, row.email_verified_at) = (false, None);
-            (
-                row.email_verification_token,
-                row.email_verification_expires_at,
-            ) = (None, None);
-        }
-        first_name.apply_option(&mut row.first_name);
-        last_name.apply_option(&mut row.last_name);
-        username.apply_option(&mut row.username);
-        bio.apply_option(&mut row.bio);
-        avatar_url.apply_option(&mut row.avatar_url);
-        merge_patch::apply("preferences", preferences, &mut row.preferences)?;
-        merge_patch::apply("settings", settings, &mut row.settings)?;
-        timezone.apply(&mut row.timezone);
-        language.apply(&mut row.language);
-        role.apply(&mut row.role);
-        match status.value() {
-            Some(Switch::Active) => row.status = UserStatus::Active,
-            Some(Switch::Suspended) => row.status = UserStatus::Suspended,
-            None => {}
-        }
-        let new_password = password_hash.is_some();
-        if new_password {
-            row.password_hash = password_hash;
-            row.password_changed_at = Some(clock::now().fixed_offset());
-            (row.password_reset_token, row.password_reset_expires_at) = (None, None);
-        }
-        Ok(match (before.0, row.status) {
-            (_, UserStatus::Suspended) if before.0 != UserStatus::Suspended => Verb::Suspended,
-            (UserStatus::Suspended, UserStatus::Active) => Verb::Reactivated,
-            _ if row.role != before.1 => Verb::RoleChanged,
-            _ if row.email != before.2 => Verb::EmailChanged,
-            _ if new_password => Verb::PasswordChanged,
-            _ => Verb::Updated,
-        })
-    }
-}
-
 /// Delete a user: yourself, or anyone as a system admin. Personal data in the row is scrubbed; keys are revoked and
 /// memberships removed; the events stay.
 #[utoipa::path(tag = "users", params(("id" = Uuid, Path, description = "The user's id")), responses((status = 204)))]
@@ -672,11 +488,10 @@ async fn delete_user(
         .write(async |work| {
             let owned = lock_owned_organizations(work, id.0).await?;
             let address = tombstone(work, id.0).await?;
-            work.remove::<Entity>(id.0, |row| {
+            work.remove::<User>(id.0, |row| {
                 exists(row)?;
                 precondition.check(row.version)?;
-                scrub(row, address);
-                Ok(())
+                scrub(row, address)
             })
             .await?;
             for organization_id in owned {

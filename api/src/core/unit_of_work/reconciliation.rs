@@ -11,7 +11,7 @@ use super::{UnitOfWork, changes};
 use crate::core::clock;
 use crate::core::event::{self, Transition};
 use crate::core::problem::Problem;
-use crate::core::resource::Resource;
+use crate::core::resource::{Resource, Row};
 use crate::core::verb::Verb;
 
 /// The command by whose events doctor knows that a difference was seen by somebody, and recorded.
@@ -38,7 +38,7 @@ impl UnitOfWork<'_> {
     /// fails or another writer was faster.
     pub async fn record_row<R: Resource>(
         &mut self,
-        before: &R::Model,
+        before: &Row<R>,
         record: Record,
     ) -> Result<events::Model, Problem> {
         let mut after = before.clone();
@@ -116,11 +116,11 @@ impl UnitOfWork<'_> {
     /// The triggers let a version grow by one only, which is too little or too much where it was set past them.
     async fn set_version<R: Resource>(
         &mut self,
-        before: &R::Model,
-        after: &R::Model,
+        before: &Row<R>,
+        after: &Row<R>,
     ) -> Result<(), Problem> {
-        let table = R::default().table_name().to_owned();
-        let guarded = R::version(after) - 1 == R::version(before);
+        let table = R::table();
+        let guarded = R::version_of(after) - 1 == R::version_of(before);
         let guards = match guarded {
             true => Vec::new(),
             false => self.guards_of(&table).await?,
@@ -128,9 +128,9 @@ impl UnitOfWork<'_> {
         for guard in &guards {
             self.alter(&guard.suspend).await?;
         }
-        let update = R::update_many()
+        let update = R::Entity::update_many()
             .set(changes::<R>(before, after))
-            .filter(R::id_column().eq(R::id(before)));
+            .filter(R::id_column().eq(R::id_of(before)));
         let result = update.exec(&self.transaction).await;
         result.map_err(|error| self.failed(error))?;
         for guard in &guards {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::fold::{Fold, Told};
 use crate::core::problem::Problem;
-use crate::core::resource::{self, Resource};
+use crate::core::resource::{self, Resource, Row};
 use crate::core::text::Line255;
 use crate::core::unit_of_work::{RECONCILE, Record, UnitOfWork};
 use crate::core::verb::Verb;
@@ -93,9 +93,9 @@ pub async fn reconcile(
 /// The tables in turn, first by their rows: of a row that is gone only the events tell what it was.
 async fn any(work: &mut UnitOfWork<'_>, id: Uuid) -> Result<Outcome, Problem> {
     macro_rules! look {
-        ($($($entity:ident)::+,)*) => {
+        ($($resource:ty,)*) => {
             for is_there in [true, false] {
-                $(match one::<$($entity)::+::Entity>(work, id, is_there).await? {
+                $(match one::<$resource>(work, id, is_there).await? {
                     Outcome::Elsewhere => {}
                     outcome => return Ok(outcome),
                 })*
@@ -112,7 +112,7 @@ async fn one<R: Resource>(
     is_there: bool,
 ) -> Result<Outcome, Problem> {
     // Locked, so that no event of it comes after those that are read here.
-    let select = R::find().filter(R::id_column().eq(id));
+    let select = R::Entity::find().filter(R::id_column().eq(id));
     let row = work.one(select.lock(LockType::NoKeyUpdate)).await?;
     if row.is_some() != is_there {
         return Ok(Outcome::Elsewhere);
@@ -196,7 +196,7 @@ async fn told(
 }
 
 /// What the events give and what the row is, where they differ or the events contradict each other.
-fn difference<R: Resource>(fold: &Fold, row: &R::Model) -> Result<Option<Value>, Problem> {
+fn difference<R: Resource>(fold: &Fold, row: &Row<R>) -> Result<Option<Value>, Problem> {
     let shown = resource::snapshot::<R>(row)?;
     let (mut old, mut new) = (Map::new(), Map::new());
     for name in fold.differing(&shown) {
@@ -205,7 +205,8 @@ fn difference<R: Resource>(fold: &Fold, row: &R::Model) -> Result<Option<Value>,
         old.insert(name.to_owned(), told);
         new.insert(name.to_owned(), found);
     }
-    let fits = new.is_empty() && R::version(row) == fold.version && fold.contradictions.is_empty();
+    let fits =
+        new.is_empty() && R::version_of(row) == fold.version && fold.contradictions.is_empty();
     if fits {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ use entity::{events, idempotency_keys};
 use sea_orm::{DbErr, EntityTrait, Identity, Iterable, RelationTrait, sea_query::TableRef};
 
 use super::{Check, Conclusion, Examination, Findings, Severity};
+use crate::core::resource::Resource;
 use crate::with_audited;
 
 /// A column that names a row of another table by its id.
@@ -21,8 +22,8 @@ pub struct Reference {
 /// Every reference of the schema, as the generated entities have them.
 pub fn references() -> Vec<Reference> {
     macro_rules! of_audited {
-        ($($($entity:ident)::+,)*) => {
-            [$(references_of::<$($entity)::+::Entity>()),*].concat()
+        ($($resource:ty,)*) => {
+            [$(references_of::<<$resource as Resource>::Entity>()),*].concat()
         };
     }
     let mut references = with_audited!(of_audited);

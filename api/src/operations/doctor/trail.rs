@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::fold::{Fold, Told};
 use super::{Check, Conclusion, Examination, Findings, Severity};
-use crate::core::resource::{self, Resource};
+use crate::core::resource::{self, ActiveRow, Resource, Row};
 use crate::core::verb::Verb;
 use crate::with_audited;
 
@@ -30,9 +30,9 @@ fn event_types() -> Vec<(&'static str, String)> {
             .map(|verb| (R::AGGREGATE, R::event_type(*verb)))
     }
     macro_rules! of_audited {
-        ($($($entity:ident)::+,)*) => {{
+        ($($resource:ty,)*) => {{
             let mut types = Vec::new();
-            $(types.extend(of::<$($entity)::+::Entity>());)*
+            $(types.extend(of::<$resource>());)*
             types
         }};
     }
@@ -138,8 +138,8 @@ impl Check for AuditCompleteness {
             events: 0,
         };
         macro_rules! tables {
-            ($($($entity:ident)::+,)*) => {$(
-                audit.table::<$($entity)::+::Entity>().await?;
+            ($($resource:ty,)*) => {$(
+                audit.table::<$resource>().await?;
             )*};
         }
         with_audited!(tables);
@@ -169,18 +169,18 @@ struct Audit<'a> {
 impl Audit<'_> {
     async fn table<R: Resource>(&mut self) -> Result<(), DbErr>
     where
-        R::Model: IntoActiveModel<R::ActiveModel>,
+        Row<R>: IntoActiveModel<ActiveRow<R>>,
     {
-        let total = R::find().count(self.examination.snapshot).await?;
+        let total = R::Entity::find().count(self.examination.snapshot).await?;
         let (mut last, mut done) = (None, 0);
         loop {
-            let mut select = R::find().order_by_asc(R::id_column()).limit(ROWS);
+            let mut select = R::Entity::find().order_by_asc(R::id_column()).limit(ROWS);
             if let Some(last) = last {
                 select = select.filter(R::id_column().gt::<Uuid>(last));
             }
             let rows = select.all(self.examination.snapshot).await?;
             let Some(newest) = rows.last() else { break };
-            last = Some(R::id(newest));
+            last = Some(R::id_of(newest));
             done += rows.len() as u64;
             self.batch::<R>(&rows).await?;
             let what = format!("audit-completeness: {}", R::AGGREGATE);
@@ -191,10 +191,10 @@ impl Audit<'_> {
     }
 
     /// Folds the events of some rows, a page at a time, and compares each with its row.
-    async fn batch<R: Resource>(&mut self, rows: &[R::Model]) -> Result<(), DbErr> {
-        let ids: Vec<Uuid> = rows.iter().map(R::id).collect();
-        let mut waiting: BTreeMap<Uuid, &R::Model> =
-            rows.iter().map(|row| (R::id(row), row)).collect();
+    async fn batch<R: Resource>(&mut self, rows: &[Row<R>]) -> Result<(), DbErr> {
+        let ids: Vec<Uuid> = rows.iter().map(R::id_of).collect();
+        let mut waiting: BTreeMap<Uuid, &Row<R>> =
+            rows.iter().map(|row| (R::id_of(row), row)).collect();
         let mut current: Option<(Uuid, Fold)> = None;
         let mut after = None;
         loop {
@@ -242,7 +242,7 @@ impl Audit<'_> {
 
     fn close<R: Resource>(
         &mut self,
-        waiting: &mut BTreeMap<Uuid, &R::Model>,
+        waiting: &mut BTreeMap<Uuid, &Row<R>>,
         folded: Option<(Uuid, Fold)>,
     ) {
         let Some((id, mut fold)) = folded else {
@@ -253,7 +253,7 @@ impl Audit<'_> {
         };
         let mut faults = std::mem::take(&mut fold.contradictions);
         let found = match resource::snapshot::<R>(row) {
-            Ok(shown) => fold.differs(R::version(row), &shown),
+            Ok(shown) => fold.differs(R::version_of(row), &shown),
             Err(problem) => vec![problem.detail().to_owned()],
         };
         faults.extend(found);
@@ -266,7 +266,7 @@ impl Audit<'_> {
     /// Aggregates whose row is gone, though their last event does not say so.
     async fn gone<R: Resource>(&mut self) -> Result<(), DbErr> {
         let id = self.examination.id("first.aggregate_id");
-        let (aggregate, table) = (R::AGGREGATE, R::default().table_name().to_owned());
+        let (aggregate, table) = (R::AGGREGATE, R::table());
         let event = R::event_type(R::REMOVAL);
         let sql = format!(
             "SELECT '{aggregate} ' || {id} || ': its row is gone without an event' FROM events AS first
