@@ -13,6 +13,8 @@ pub struct Declaration {
     pub entity: Path,
     pub collection: LitStr,
     pub aggregate: LitStr,
+    /// What one is called in a sentence.
+    pub noun: String,
     pub removal: Ident,
     pub organization: Option<Ident>,
     pub search: Option<LitStr>,
@@ -44,6 +46,8 @@ pub struct Field {
     pub unique: bool,
     pub search: bool,
     pub parameter: bool,
+    /// It is wrong, which was said: nothing is made of it that could be wrong once more.
+    pub broken: bool,
 }
 
 /// Where a field is taken from a request.
@@ -77,8 +81,19 @@ pub enum Starting {
 }
 
 const OPTIONS: &str =
-    "entity, collection, aggregate, removal, organization, search, private, unique";
+    "entity, collection, aggregate, noun, removal, organization, search, private, unique";
 const ATTRIBUTES: &str = "input, new, edit, filter, default, given, search, unique, touches, private, hidden, secret, bookkeeping, parameter";
+
+const AUDITED: [&str; 6] = [
+    "id",
+    "version",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "updated_by",
+];
+/// Types that are taken for those of columns.
+const NO_COLUMN_TYPES: &str = "str, Vec, HashMap, BTreeMap, Value, Json, DateTime, u8, u16, u32, u64, usize, i8, i16, isize, f32, f64, char";
 
 /// Reads a declaration. What is wrong with single fields comes beside it; without the rest there is nothing to make.
 pub fn read(options: TokenStream, item: TokenStream) -> Result<(Declaration, Vec<Error>)> {
@@ -107,14 +122,23 @@ pub fn read(options: TokenStream, item: TokenStream) -> Result<(Declaration, Vec
             None => Err(Error::new(Span::call_site(), "`entity = …` is missing")),
         };
     }
-    let fields = with_audited_columns(fields(&item, &mut errors)?, &mut errors)?;
-    check_together(&given, &fields, &mut errors);
+    let mut item = item;
+    take_out_audited_columns(&mut item, &mut errors);
+    let mut fields = with_audited_columns(fields(&item, &mut errors)?, &mut errors)?;
+    check_together(&mut given, &mut fields, &mut errors);
     let nothing = || LitStr::new("", Span::call_site());
     let declaration = Declaration {
         entity: given
             .entity
             .ok_or_else(|| Error::new(Span::call_site(), "`entity = …` is missing"))?,
         collection: given.collection.unwrap_or_else(nothing),
+        noun: given.noun.map_or_else(
+            || {
+                let aggregate = given.aggregate.as_ref().map(LitStr::value);
+                aggregate.unwrap_or_default().replace('_', " ")
+            },
+            |noun| noun.value(),
+        ),
         aggregate: given.aggregate.unwrap_or_else(nothing),
         removal: given
             .removal
@@ -137,6 +161,7 @@ struct Options {
     entity: Option<Path>,
     collection: Option<LitStr>,
     aggregate: Option<LitStr>,
+    noun: Option<LitStr>,
     removal: Option<Ident>,
     organization: Option<Ident>,
     search: Option<LitStr>,
@@ -150,6 +175,7 @@ impl Options {
             "entity" => set(&mut self.entity, meta)?,
             "collection" => set(&mut self.collection, meta)?,
             "aggregate" => set(&mut self.aggregate, meta)?,
+            "noun" => set(&mut self.noun, meta)?,
             "removal" => set(&mut self.removal, meta)?,
             "organization" => set(&mut self.organization, meta)?,
             "search" => set(&mut self.search, meta)?,
@@ -163,6 +189,23 @@ impl Options {
             _ => return Err(meta.error(format!("there is no such option; known: {OPTIONS}"))),
         }
         Ok(())
+    }
+}
+
+/// Refuses the columns that every audited table has.
+fn take_out_audited_columns(item: &mut ItemStruct, errors: &mut Vec<Error>) {
+    let Fields::Named(named) = &mut item.fields else {
+        return;
+    };
+    let own = std::mem::take(&mut named.named);
+    for field in own {
+        match &field.ident {
+            Some(ident) if AUDITED.iter().any(|name| ident == name) => {
+                let words = "every resource has this column: it is added without being said";
+                errors.push(Error::new(ident.span(), words));
+            }
+            _ => named.named.push(field),
+        }
     }
 }
 
@@ -189,45 +232,38 @@ fn with_audited_columns(own: Vec<Field>, errors: &mut Vec<Error>) -> Result<Vec<
         updated_by: Option<::rollbook::kit::uuid::Uuid>,
     } };
     let (mut all, last) = (fields(&first, errors)?, fields(&last, errors)?);
-    for field in own {
-        if all
-            .iter()
-            .chain(&last)
-            .any(|known| known.ident == field.ident)
-        {
-            let words = "every resource has this column: it is added without being said";
-            errors.push(Error::new(field.ident.span(), words));
-        } else {
-            all.push(field);
-        }
-    }
+    all.extend(own);
     all.extend(last);
     Ok(all)
 }
 
 /// What the options and the fields must have in common.
-fn check_together(options: &Options, fields: &[Field], errors: &mut Vec<Error>) {
+fn check_together(options: &mut Options, fields: &mut [Field], errors: &mut Vec<Error>) {
     let mut fault = |span: Span, words: &str| errors.push(Error::new(span, words));
-    for field in fields.iter().filter(|field| field.search) {
-        if options.search.is_none() {
+    for field in fields.iter_mut() {
+        if field.search && options.search.is_none() {
             let words = "what `q` means is not said: `search = \"Those with this text in …\"` among the options of `resource`";
             fault(field.ident.span(), words);
         }
-    }
-    for field in fields.iter().filter(|field| field.private) {
-        if options.private.is_none() {
+        if field.private && options.private.is_none() {
             let words = "who sees it is not said: `private = …` among the options of `resource`, a `fn(&Caller, &Model) -> bool`";
             fault(field.ident.span(), words);
+            field.private = false;
         }
     }
-    let named = options.organization.iter();
-    for name in named.chain(options.unique.iter().flatten()) {
-        if !fields.iter().any(|field| field.ident == *name) {
+    let mut is_known = |name: &Ident| {
+        let is_known = fields.iter().any(|field| field.ident == *name);
+        if !is_known {
             let known: Vec<_> = fields.iter().map(|field| field.ident.to_string()).collect();
             let words = format!("there is no such field; known: {}", known.join(", "));
             fault(name.span(), &words);
         }
-    }
+        is_known
+    };
+    options.organization = options.organization.take().filter(&mut is_known);
+    options
+        .unique
+        .retain(|columns| columns.iter().all(&mut is_known));
 }
 
 fn fields(item: &ItemStruct, errors: &mut Vec<Error>) -> Result<Vec<Field>> {
@@ -257,6 +293,7 @@ fn fields(item: &ItemStruct, errors: &mut Vec<Error>) -> Result<Vec<Field>> {
             unique: false,
             search: false,
             parameter: false,
+            broken: false,
         };
         let before = errors.len();
         for attribute in &declared.attrs {
@@ -269,6 +306,9 @@ fn fields(item: &ItemStruct, errors: &mut Vec<Error>) -> Result<Vec<Field>> {
             && let Err(error) = field.check()
         {
             errors.push(error);
+        }
+        if errors.len() > before {
+            field.break_off();
         }
         fields.push(field);
     }
@@ -339,9 +379,31 @@ impl Field {
         Ok(())
     }
 
+    /// Leaves of it what cannot be wrong.
+    fn break_off(&mut self) {
+        (self.broken, self.hidden) = (true, true);
+        (self.new, self.edit, self.filter) = (None, None, None);
+        (self.default, self.touches) = (None, None);
+        (self.given, self.private, self.secret, self.search) = (false, false, false, false);
+    }
+
     /// What is wrong with the field as a whole.
     fn check(&self) -> Result<()> {
         let fault = |words: &str| Err(Error::new(self.ident.span(), words));
+        let kind = inner(&self.kind).unwrap_or(&self.kind);
+        if let Type::Path(path) = kind
+            && let Some(last) = path.path.segments.last()
+        {
+            let is = |name: &str| last.ident == name;
+            if NO_COLUMN_TYPES.split(", ").any(is) {
+                let words = "no type of a column: text has the types of `rollbook::core::text`, such as `Name` and `Line100`, a time is a `Timestamp`, JSON a `JsonObject`, a number an `i32` or `i64`";
+                return Err(Error::new_spanned(kind, words));
+            }
+            if is("String") && self.is_taken() && !self.parameter {
+                let words = "text that comes in has one of the types of `rollbook::core::text`, such as `Line100`, which says what it may be";
+                return Err(Error::new_spanned(kind, words));
+            }
+        }
         if self.docs.is_empty() && (self.is_shown() || self.is_taken()) {
             return fault(
                 "what it means is not said: a doc comment, its description in the OpenAPI document",
@@ -391,7 +453,7 @@ impl Field {
 
     /// Whether a row cannot be without it: it has no default and is not optional.
     pub fn is_required(&self) -> bool {
-        !self.parameter && self.default.is_none() && inner(&self.kind).is_none()
+        !(self.parameter || self.broken) && self.default.is_none() && inner(&self.kind).is_none()
     }
 }
 

@@ -44,11 +44,6 @@ impl Declaration {
     fn has_private(&self) -> bool {
         self.private.is_some() && self.shown().any(|field| field.private)
     }
-
-    /// What one is called in a sentence.
-    fn noun(&self) -> String {
-        self.aggregate.value().replace('_', " ")
-    }
 }
 
 impl Field {
@@ -153,12 +148,20 @@ fn view(resource: &Declaration) -> TokenStream {
 fn columns(resource: &Declaration) -> TokenStream {
     let (name, model) = (&resource.name, resource.of_entity("Model"));
     let columns = format_ident!("{}Columns", name);
-    let fields = resource.columns().map(|field| {
+    let whole: Vec<_> = resource.columns().filter(|field| !field.broken).collect();
+    let fields = whole.iter().map(|field| {
         let (ident, kind) = (&field.ident, field.column_type());
         quote_spanned!(field.at()=> #ident: &'a mut #kind::Stored,)
     });
-    let idents: Vec<_> = resource.columns().map(|field| &field.ident).collect();
-    let pattern = quote_spanned!(resource.entity.span()=> let #model { #(#idents),* } = row;);
+    let idents = whole.iter().map(|field| &field.ident);
+    let named = resource.columns().map(|field| match field.broken {
+        true => {
+            let ident = &field.ident;
+            quote!(#ident: _)
+        }
+        false => field.ident.to_token_stream(),
+    });
+    let pattern = quote_spanned!(resource.entity.span()=> let #model { #(#named),* } = row;);
     quote! {
         /// The columns of a row.
         #[allow(dead_code, reason = "not all of them are shown or changed")]
@@ -278,7 +281,8 @@ fn blank(resource: &Declaration) -> TokenStream {
     let (name, model) = (&resource.name, resource.of_entity("Model"));
     let active = resource.of_entity("ActiveModel");
     let arguments = arguments(resource.columns().filter(|field| field.is_required()));
-    let values = resource.columns().map(|field| {
+    let whole = resource.columns().filter(|field| !field.broken);
+    let values = whole.map(|field| {
         let (name, ident, kind) = (field.name(), &field.ident, field.column_type());
         let value = match &field.default {
             Some(Starting::Default) => {
@@ -343,12 +347,13 @@ fn new(resource: &Declaration) -> TokenStream {
             field,
             used,
             kind,
-            description: Description::Plain {
+            description: Description::New {
                 unique: field.unique,
+                default: default_note(field),
             },
         }
     });
-    let title = format!(" What a new {} is made from.", resource.noun());
+    let title = format!(" What a new {} is made from.", resource.noun);
     let input = input(resource, &name, &title, fields);
     let given = arguments(
         resource
@@ -446,11 +451,15 @@ fn edit(resource: &Declaration) -> TokenStream {
             },
         }
     });
-    let article = match resource.noun().starts_with(['a', 'e', 'i', 'o']) {
+    let article = match resource
+        .noun
+        .to_lowercase()
+        .starts_with(['a', 'e', 'i', 'o'])
+    {
         true => "an",
         false => "a",
     };
-    let title = format!(" A merge patch of {article} {}.", resource.noun());
+    let title = format!(" A merge patch of {article} {}.", resource.noun);
     let input = input(resource, &name, &title, fields);
     let admins: Vec<_> = edits
         .iter()
@@ -522,7 +531,7 @@ fn list(resource: &Declaration) -> TokenStream {
             description: Description::Filter,
         }
     });
-    let title = format!(" Which {}s to list.", resource.noun());
+    let title = format!(" Which {}s to list.", resource.noun);
     let search = resource.search.iter().map(|words| Added {
         ident: Ident::new("q", words.span()),
         kind: quote!(Option<::rollbook::core::text::SearchText>),
@@ -620,8 +629,9 @@ impl Added {
 
 /// How a field's words become its description.
 enum Description {
-    Plain {
+    New {
         unique: bool,
+        default: TokenStream,
     },
     Edit {
         unique: bool,
@@ -643,15 +653,19 @@ impl Taken<'_> {
         let words = words(&self.docs());
         let own = self.used.doc.is_some();
         match &self.description {
-            _ if own => quote!(#words.to_owned()),
-            Description::Plain { unique } => {
-                quote!(::rollbook::core::column::of_new(#words, #unique))
+            Description::New { .. } if own => quote!(#words.to_owned()),
+            Description::New { unique, default } => {
+                quote!(::rollbook::core::column::of_new(#words, #unique, #default))
             }
             Description::Edit {
                 unique,
                 admin,
                 note,
-            } => quote!(::rollbook::core::column::of_edit(#words, #unique, #note, #admin)),
+            } => {
+                let unique = *unique && !own;
+                quote!(::rollbook::core::column::of_edit(#words, #unique, #note, #admin))
+            }
+            Description::Filter if own || self.field.parameter => quote!(#words.to_owned()),
             Description::Filter => {
                 let name = self.field.name();
                 let without = self.field.filter.as_ref();
@@ -663,6 +677,17 @@ impl Taken<'_> {
                 quote!(::rollbook::core::column::of_filter(#name, #without))
             }
         }
+    }
+}
+
+/// What a new row has where nothing is said, if that has a name.
+fn default_note(field: &Field) -> TokenStream {
+    match &field.default {
+        Some(Starting::Value(value)) if !field.parameter => {
+            let kind = field.column_type();
+            quote_spanned!(value.span()=> ::rollbook::core::column::name_of(&<#kind::Stored>::from(#value)))
+        }
+        _ => quote!(None),
     }
 }
 

@@ -26,6 +26,7 @@ use proc_macro::TokenStream;
 /// | `entity = entity::projects` | the module of the generated entity |
 /// | `collection = "projects"` | the name in paths and scopes |
 /// | `aggregate = "project"` | what the trail calls it; must be what its migration says |
+/// | `noun = "project"` | what one is called in a sentence, where that is not the aggregate's name |
 /// | `removal = Deleted` | the verb of its end |
 /// | `organization = organization_id` | the column of the organization that it belongs to; without it, its events belong to none |
 /// | `search = "Those with …"` | what `q` means, where fields are `#[search]` |

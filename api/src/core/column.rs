@@ -285,9 +285,10 @@ pub fn of_view(words: &str, unique: bool) -> String {
     with_note(words, unique.then_some("unique"))
 }
 
-/// The words of a field in what makes a resource.
-pub fn of_new(words: &str, unique: bool) -> String {
-    with_note(words, unique.then_some("unique"))
+/// The words of a field in what makes a resource; `default` is what it has unless it is given.
+pub fn of_new(words: &str, unique: bool, default: Option<String>) -> String {
+    let default = default.map(|value| format!("`{value}` unless given"));
+    with_note(words, default.as_deref().or(unique.then_some("unique")))
 }
 
 /// The words of a field in a merge patch.

@@ -40,6 +40,7 @@ type ScopeList = List<Scope, 1, { Scope::COUNT }>;
     entity = entity::api_keys,
     collection = "api-keys",
     aggregate = "api_key",
+    noun = "API key",
     removal = Revoked,
     organization = organization_id
 )]

@@ -90,7 +90,7 @@ pub struct Organization {
     metadata: JsonObject,
     /// Whether it is in use.
     #[edit(
-        doc = "`suspended` closes it to its members, `active` opens it again. System admins only.",
+        doc = "`suspended` closes it to its members, `active` opens it again.",
         admin, as = Switch, with = switch
     )]
     #[filter(without = OrganizationStatus::Deleted)]

@@ -77,32 +77,32 @@ pub struct User {
     #[input]
     avatar_url: Option<Url>,
     /// What they prefer; only for themselves, system admins and auditors.
-    #[input]
+    #[input(doc = "What they prefer.")]
     #[default]
     #[private]
     preferences: JsonObject,
     /// Settings that applications keep; only for themselves, system admins and auditors.
-    #[input]
+    #[input(doc = "Settings that applications keep.")]
     #[default]
     #[private]
     settings: JsonObject,
-    /// Time zone, by its name in the tz database; `UTC` unless given.
+    /// Time zone, by its name in the tz database.
     #[input]
     #[default("UTC")]
     timezone: TimeZone,
-    /// Language, by its tag (BCP 47); `en` unless given.
+    /// Language, by its tag (BCP 47).
     #[input]
     #[default("en")]
     language: Language,
     /// `invited` until they are known; only `active` gives access.
     #[edit(
-        doc = "`suspended` shuts the person out, `active` lets them in. System admins only.",
+        doc = "`suspended` shuts the person out, `active` lets them in.",
         admin, as = Switch, with = switch
     )]
     #[filter(without = UserStatus::Deleted)]
     #[default(UserStatus::Active)]
     status: UserStatus,
-    /// What they may do in the whole system; `user` unless given.
+    /// What they may do in the whole system.
     #[new]
     #[edit(admin, with = change_role)]
     #[filter(doc = "Those with this role in the whole system.")]
