@@ -15,6 +15,7 @@ pub use rollbook_macros::resource;
 /// What the code that `#[resource]` makes refers to, so that whoever uses it need not depend on it.
 #[doc(hidden)]
 pub mod kit {
+    pub use utoipa_actix_web::service_config::ServiceConfig;
     pub use {sea_orm, serde, serde_json, utoipa, uuid};
 
     pub type RefOrSchema = utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>;

@@ -182,8 +182,18 @@ fn implementation(resource: &Declaration) -> TokenStream {
         name,
         aggregate,
         removal,
+        noun,
         ..
     } = resource;
+    let gone = resource.columns().filter_map(|field| {
+        let without = field.filter.as_ref()?.without.as_ref()?;
+        let (ident, variant) = (&field.ident, field.variant(resource));
+        Some((
+            quote_spanned!(without.span()=> row.#ident == #without),
+            quote_spanned!(without.span()=> .add(::rollbook::kit::sea_orm::ColumnTrait::ne(&#variant, #without))),
+        ))
+    });
+    let (is_gone, living): (Vec<_>, Vec<_>) = gone.unzip();
     let (entity, model) = (resource.of_entity("Entity"), resource.of_entity("Model"));
     let secrets = resource.columns().filter(|field| field.secret);
     let secrets = secrets.map(Field::name);
@@ -251,6 +261,7 @@ fn implementation(resource: &Declaration) -> TokenStream {
             type Entity = #entity;
 
             const AGGREGATE: &'static str = #aggregate;
+            const NOUN: &'static str = #noun;
             const REMOVAL: ::rollbook::core::verb::Verb = ::rollbook::core::verb::Verb::#removal;
             const SECRETS: &'static [&'static str] = &[#(#secrets),*];
             const BOOKKEEPING: &'static [&'static str] = &[#(#bookkeeping),*];
@@ -267,6 +278,16 @@ fn implementation(resource: &Declaration) -> TokenStream {
                 let _ = row;
                 let touched: [Option<(&'static str, ::rollbook::kit::uuid::Uuid)>; _] = [#(#touches),*];
                 touched.into_iter().flatten().collect()
+            }
+
+            fn is_gone(row: &#model) -> bool {
+                let _ = row;
+                let gone: [bool; _] = [#(#is_gone),*];
+                gone.contains(&true)
+            }
+
+            fn living() -> ::rollbook::kit::sea_orm::Condition {
+                ::rollbook::kit::sea_orm::Condition::all()#(#living)*
             }
 
             fn seen_by(caller: &::rollbook::core::caller::Caller, row: #model) -> Self {
@@ -360,6 +381,15 @@ fn new(resource: &Declaration) -> TokenStream {
             .columns()
             .filter(|field| field.is_required() && !field.is_taken_as_it_is()),
     );
+    let alone = given.is_empty().then(|| {
+        quote! {
+            impl ::rollbook::core::verbs::IntoRow<#view> for #name {
+                fn into_row(self) -> Result<#model, ::rollbook::core::problem::Problem> {
+                    Self::into_row(self)
+                }
+            }
+        }
+    });
     let passed = resource.columns().filter(|field| field.is_required());
     let passed = passed.map(|field| {
         let (ident, kind) = (&field.ident, field.column_type());
@@ -417,6 +447,12 @@ fn new(resource: &Declaration) -> TokenStream {
                 Ok(row)
             }
         }
+
+        impl ::rollbook::core::verbs::Made for #view {
+            type New = #name;
+        }
+
+        #alone
     }
 }
 
@@ -503,6 +539,18 @@ fn edit(resource: &Declaration) -> TokenStream {
                 let mut verb = ::rollbook::core::verb::Verb::Updated;
                 #(#special)*
                 Ok(verb)
+            }
+        }
+
+        impl ::rollbook::core::verbs::Edited for #view {
+            type Edit = #name;
+
+            fn is_for_system_admins(edit: &#name) -> bool {
+                edit.is_for_system_admins()
+            }
+
+            fn apply(edit: &#name, row: &mut #model) -> Result<::rollbook::core::verb::Verb, ::rollbook::core::problem::Problem> {
+                edit.apply(row)
             }
         }
     }
@@ -597,6 +645,18 @@ fn list(resource: &Declaration) -> TokenStream {
                 #(#narrowed)*
                 #searched
                 (select, (self.limit, self.cursor))
+            }
+        }
+
+        impl ::rollbook::core::verbs::Listed for #view {
+            type List = #name;
+
+            fn narrow(
+                list: #name,
+                caller: &::rollbook::core::caller::Caller,
+                select: ::rollbook::kit::sea_orm::Select<#entity>,
+            ) -> (::rollbook::kit::sea_orm::Select<#entity>, ::rollbook::core::page::Place) {
+                list.narrow(caller, select)
             }
         }
     }

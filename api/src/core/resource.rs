@@ -1,7 +1,9 @@
 //! What the core has to know of an audited entity. One implementation per table, made in the resource's own file.
 
 use chrono::{DateTime, FixedOffset};
-use sea_orm::{EntityName, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait};
+use sea_orm::{
+    Condition, EntityName, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -39,7 +41,7 @@ pub type Unique = (&'static [&'static str], &'static str);
 
 /// A resource of an audited table: written only by the unit of work, and each time with its event. Made by
 /// [`#[resource]`](crate::resource) of the struct that leaves.
-pub trait Resource: View + 'static {
+pub trait Resource: View + Sized + 'static {
     /// The table.
     type Entity: EntityTrait<
             Model: IntoActiveModel<ActiveRow<Self>> + PartialEq + Send + Sync,
@@ -47,6 +49,8 @@ pub trait Resource: View + 'static {
         >;
     /// `aggregate_type` of its events, and its key among the tags.
     const AGGREGATE: &'static str;
+    /// What one is called in a sentence.
+    const NOUN: &'static str;
     /// What its events call the end of a row.
     const REMOVAL: Verb;
     /// Columns whose values never leave: events show `"[redacted]"`.
@@ -72,6 +76,10 @@ pub trait Resource: View + 'static {
     fn touches(row: &Row<Self>) -> Vec<(&'static str, Uuid)>;
     /// What of the row leaves for a caller.
     fn seen_by(caller: &Caller, row: Row<Self>) -> Self;
+    /// Whether the row is there only as the trace of one that was removed.
+    fn is_gone(row: &Row<Self>) -> bool;
+    /// The condition that rows are not gone.
+    fn living() -> Condition;
     /// The table's name.
     fn table() -> String {
         Self::Entity::default().table_name().to_owned()

@@ -1,6 +1,6 @@
 //! API keys: what programs sign in with. Shown once, kept as a hash, never more than their person may do.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
+use actix_web::{HttpResponse, patch, post};
 use entity::api_keys::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{ApiKeyStatus, ApiKeyType, UserStatus};
 use entity::users;
@@ -8,26 +8,25 @@ use sea_orm::sea_query::{IntoCondition, LockType, SimpleExpr, UnionType};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::memberships::lock_organization;
 use crate::core::answer::Answer;
 use crate::core::authorization::{Action, Collection, Scope, Scopes};
 use crate::core::body::Body;
 use crate::core::caller::Caller;
-use crate::core::conditional::{self, Precondition};
+use crate::core::conditional::Precondition;
 use crate::core::credential::NewKey;
 use crate::core::input::{List, Patch};
 use crate::core::json::JsonObject;
-use crate::core::page::{self, Page};
 use crate::core::problem::{Kind, Problem};
-use crate::core::query::{Id, Query};
+use crate::core::query::Id;
 use crate::core::resource::View;
+use crate::core::tenancy::lock_organization;
 use crate::core::text::{Name, Paragraphs, Timestamp};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
-use crate::{enum_column, enum_field, resource};
+use crate::core::verbs::{self, Rules, Visible};
+use crate::{enum_column, enum_field, resource, verbs};
 
 const READ: Scope = Scope::Of(Collection::ApiKeys, Action::Read);
 const WRITE: Scope = Scope::Of(Collection::ApiKeys, Action::Write);
@@ -221,26 +220,32 @@ pub async fn revoke_all(work: &mut UnitOfWork<'_>, which: SimpleExpr) -> Result<
         .map(drop)
 }
 
-/// The keys that exist for the caller: their own, and those of the organizations whose keys they keep.
-fn visible(caller: &Caller) -> Select<Entity> {
-    let principal = caller.principal();
-    let kept = caller.organizations_as_admin(READ);
-    if kept.is_all() {
-        return Entity::find();
+impl Visible for ApiKey {
+    /// The caller's own, and those of the organizations whose keys they keep.
+    fn visible(caller: &Caller) -> Select<Entity> {
+        let principal = caller.principal();
+        let kept = caller.organizations_as_admin(READ);
+        if kept.is_all() {
+            return Entity::find();
+        }
+        let own = Column::UserId.eq(principal.user_id);
+        let select = Entity::find().filter(
+            Condition::any()
+                .add(own)
+                .add(kept.contain(Column::OrganizationId)),
+        );
+        match principal.organization_id {
+            Some(id) => select.filter(Column::OrganizationId.eq(id)),
+            None => select,
+        }
     }
-    let own = Column::UserId.eq(principal.user_id);
-    let select = Entity::find().filter(
-        Condition::any()
-            .add(own)
-            .add(kept.contain(Column::OrganizationId)),
-    );
-    match principal.organization_id {
-        Some(id) => select.filter(Column::OrganizationId.eq(id)),
-        None => select,
+
+    fn listed(caller: &Caller) -> Select<Entity> {
+        Self::visible(caller).filter(reached(caller))
     }
 }
 
-/// What follows from [`visible`], in the form in which indexes find it: for lists.
+/// What follows from `visible`, in the form in which indexes find it: for lists.
 fn reached(caller: &Caller) -> Condition {
     let kept = caller.organizations_as_admin(READ);
     if kept.is_all() {
@@ -259,31 +264,6 @@ fn reached(caller: &Caller) -> Condition {
         ids(kept.contain(Column::OrganizationId)),
     );
     Column::Id.in_subquery(own).into_condition()
-}
-
-async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
-    let select = visible(caller)
-        .filter(Column::Id.eq(id))
-        .filter(Column::Status.ne(ApiKeyStatus::Revoked));
-    let row = select
-        .one(&caller.database().reader())
-        .await?
-        .ok_or_else(Problem::not_found)?;
-    caller.concerns(row.organization_id);
-    Ok(row)
-}
-
-/// List your API keys and, with the right, those of your organizations, oldest first.
-#[utoipa::path(tag = "api-keys", params(ListApiKeys), responses((status = 200, body = Page<ApiKey>)))]
-#[get("/api-keys")]
-async fn list_api_keys(
-    caller: Caller,
-    query: Query<ListApiKeys>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let select = visible(&caller).filter(reached(&caller));
-    let (select, place) = query.0.narrow(&caller, select);
-    page::oldest_first::<ApiKey>(&caller, &request, select, place).await
 }
 
 /// Create an API key. The answer shows it whole, this once.
@@ -380,18 +360,6 @@ async fn require_living_user(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result
     }
 }
 
-/// Read one API key.
-#[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), responses((status = 200, body = ApiKey)))]
-#[get("/api-keys/{id}")]
-async fn read_api_key(
-    caller: Caller,
-    id: Id,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let row = find(&caller, id.0).await?;
-    conditional::read(&request, &ApiKey::from(row))
-}
-
 /// Change an API key.
 #[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), request_body = EditApiKey, responses((status = 200, body = ApiKey)))]
 #[patch("/api-keys/{id}")]
@@ -402,13 +370,13 @@ async fn update_api_key(
     body: Body<EditApiKey>,
 ) -> Result<HttpResponse, Problem> {
     let edit = body.0;
-    let seen = find(&caller, id.0).await?;
+    let seen = verbs::find::<ApiKey>(&caller, id.0).await?;
     require_right(&caller, &seen).await?;
     caller
         .write(async |work| {
             let api_key = work
                 .update::<ApiKey>(id.0, |row| {
-                    exists(row)?;
+                    verbs::exists::<ApiKey>(row)?;
                     precondition.check(row.version)?;
                     edit.require_within(&caller, row)?;
                     edit.apply(row)
@@ -419,28 +387,15 @@ async fn update_api_key(
         .await
 }
 
-/// Revoke an API key, for good.
-#[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), responses((status = 204)))]
-#[delete("/api-keys/{id}")]
-async fn delete_api_key(
-    caller: Caller,
-    id: Id,
-    precondition: Precondition,
-) -> Result<HttpResponse, Problem> {
-    let seen = find(&caller, id.0).await?;
-    require_right(&caller, &seen).await?;
-    caller
-        .write(async |work| {
-            work.update::<ApiKey>(id.0, |row| {
-                exists(row)?;
-                precondition.check(row.version)?;
-                revoke(row);
-                Ok(Verb::Revoked)
-            })
-            .await?;
-            Ok(Answer::no_content())
-        })
-        .await
+impl Rules for ApiKey {
+    async fn may_change(caller: &Caller, id: Uuid) -> Result<(), Problem> {
+        let row = verbs::find::<Self>(caller, id).await?;
+        require_right(caller, &row).await
+    }
+
+    fn bury(row: &mut Model) {
+        revoke(row);
+    }
 }
 
 /// A key is changed by its person, by who keeps its organization's keys, and by system admins.
@@ -484,20 +439,11 @@ impl EditApiKey {
     }
 }
 
-fn exists(row: &Model) -> Result<(), Problem> {
-    if row.status == ApiKeyStatus::Revoked {
-        Err(Problem::not_found())
-    } else {
-        Ok(())
-    }
-}
-
-/// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_api_keys)
-        .service(create_api_key)
-        .service(read_api_key)
-        .service(update_api_key)
-        .service(delete_api_key);
+verbs! { ApiKey:
+    /// List your API keys and, with the right, those of your organizations, oldest first.
+    list,
+    read,
+    /// Revoke an API key, for good.
+    remove;
+    create_api_key, update_api_key
 }

@@ -1,16 +1,15 @@
 //! Memberships: who belongs to an organization, and in which role. Admins invite and change; the person accepts.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
+use actix_web::{HttpResponse, delete, patch, post};
 use chrono::{DateTime, Utc};
 use entity::memberships::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{
     MembershipRole, MembershipStatus, OrganizationStatus, UserStatus,
 };
-use entity::{organizations, users};
+use entity::users;
 use sea_orm::sea_query::{LockType, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::organizations::Switch;
@@ -20,16 +19,17 @@ use crate::core::authorization::{Access, Action, Collection, Permissions, Scope,
 use crate::core::body::Body;
 use crate::core::caller::Caller;
 use crate::core::clock;
-use crate::core::conditional::{self, Precondition};
+use crate::core::conditional::Precondition;
 use crate::core::input::Patch;
 use crate::core::json::JsonObject;
-use crate::core::page::{self, Page};
 use crate::core::problem::{Kind, Problem};
-use crate::core::query::{Id, Query};
+use crate::core::query::Id;
+use crate::core::tenancy::lock_organization;
 use crate::core::text::{Email, Line255, Timestamp};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
-use crate::{enum_column, enum_field, resource};
+use crate::core::verbs::{self, Visible};
+use crate::{enum_column, enum_field, resource, verbs};
 
 const WRITE: Scope = Scope::Of(Collection::Memberships, Action::Write);
 
@@ -182,20 +182,22 @@ fn is_active_owner(row: &Model) -> bool {
     row.role == MembershipRole::Owner && row.status == MembershipStatus::Active
 }
 
-/// The memberships that exist for the caller: those of their organizations, and their own.
-fn visible(caller: &Caller) -> Select<Entity> {
-    let organizations = caller.organizations().contain(Column::OrganizationId);
-    let principal = caller.principal();
-    let own = Condition::all().add(Column::UserId.eq(principal.user_id));
-    match principal.organization_id {
-        Some(id) => Entity::find()
-            .filter(Condition::any().add(organizations).add(own))
-            .filter(Column::OrganizationId.eq(id)),
-        None if caller.reads_everything() => Entity::find(),
-        // The second condition follows from the first and lets an index find the few organizations there can be.
-        None => Entity::find()
-            .filter(Condition::any().add(organizations).add(own))
-            .filter(Column::OrganizationId.in_subquery(organizations_of(principal.user_id))),
+impl Visible for Membership {
+    /// Those of the caller's organizations, and their own.
+    fn visible(caller: &Caller) -> Select<Entity> {
+        let organizations = caller.organizations().contain(Column::OrganizationId);
+        let principal = caller.principal();
+        let own = Condition::all().add(Column::UserId.eq(principal.user_id));
+        match principal.organization_id {
+            Some(id) => Entity::find()
+                .filter(Condition::any().add(organizations).add(own))
+                .filter(Column::OrganizationId.eq(id)),
+            None if caller.reads_everything() => Entity::find(),
+            // The second condition follows from the first and lets an index find the few organizations there can be.
+            None => Entity::find()
+                .filter(Condition::any().add(organizations).add(own))
+                .filter(Column::OrganizationId.in_subquery(organizations_of(principal.user_id))),
+        }
     }
 }
 
@@ -206,30 +208,6 @@ fn organizations_of(user_id: Uuid) -> SelectStatement {
         .column(Column::OrganizationId)
         .filter(Column::UserId.eq(user_id))
         .into_query()
-}
-
-async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
-    let select = visible(caller)
-        .filter(Column::Id.eq(id))
-        .filter(Column::Status.ne(MembershipStatus::Removed));
-    let row = select
-        .one(&caller.database().reader())
-        .await?
-        .ok_or_else(Problem::not_found)?;
-    caller.concerns(row.organization_id);
-    Ok(row)
-}
-
-/// List the memberships of the organizations that you may read, and your own, oldest first.
-#[utoipa::path(tag = "memberships", params(ListMemberships), responses((status = 200, body = Page<Membership>)))]
-#[get("/memberships")]
-async fn list_memberships(
-    caller: Caller,
-    query: Query<ListMemberships>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let (select, place) = query.0.narrow(&caller, visible(&caller));
-    page::oldest_first::<Membership>(&caller, &request, select, place).await
 }
 
 /// Invite a person into an organization.
@@ -268,21 +246,6 @@ async fn create_membership(
             Answer::created(&Membership::from(membership))
         })
         .await
-}
-
-/// Holds the organization's row so that it is not deleted, and its owners are not changed, under our hands.
-pub(super) async fn lock_organization(
-    work: &mut UnitOfWork<'_>,
-    id: Uuid,
-    lock: LockType,
-) -> Result<OrganizationStatus, Problem> {
-    let select = organizations::Entity::find_by_id(id)
-        .filter(organizations::Column::Status.ne(OrganizationStatus::Deleted))
-        .lock(lock);
-    match work.one(select).await? {
-        Some(organization) => Ok(organization.status),
-        None => Err(Problem::not_found()),
-    }
 }
 
 /// The person to invite: the one with this id, or with this e-mail address, who is made where there is none.
@@ -360,18 +323,6 @@ fn require_grantable(access: &Access, role: MembershipRole) -> Result<(), Proble
     }
 }
 
-/// Read one membership.
-#[utoipa::path(tag = "memberships", params(("id" = Uuid, Path, description = "The membership's id")), responses((status = 200, body = Membership)))]
-#[get("/memberships/{id}")]
-async fn read_membership(
-    caller: Caller,
-    id: Id,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let row = find(&caller, id.0).await?;
-    conditional::read(&request, &Membership::from(row))
-}
-
 /// Change a membership, or accept an invitation.
 #[utoipa::path(tag = "memberships", params(("id" = Uuid, Path, description = "The membership's id")), request_body = EditMembership, responses((status = 200, body = Membership)))]
 #[patch("/memberships/{id}")]
@@ -382,7 +333,7 @@ async fn update_membership(
     body: Body<EditMembership>,
 ) -> Result<HttpResponse, Problem> {
     let edit = body.0;
-    let seen = find(&caller, id.0).await?;
+    let seen = verbs::find::<Membership>(&caller, id.0).await?;
     let access = Rights::of(&caller, &seen, &edit).await?;
     caller
         .write(async |work| {
@@ -394,7 +345,7 @@ async fn update_membership(
             let mut lost_owner = None;
             let membership = work
                 .update::<Membership>(id.0, |row| {
-                    exists(row)?;
+                    verbs::exists::<Membership>(row)?;
                     precondition.check(row.version)?;
                     access.check(row, &edit)?;
                     let was_owner = is_active_owner(row);
@@ -420,7 +371,7 @@ async fn delete_membership(
     id: Id,
     precondition: Precondition,
 ) -> Result<HttpResponse, Problem> {
-    let seen = find(&caller, id.0).await?;
+    let seen = verbs::find::<Membership>(&caller, id.0).await?;
     let rights = match seen.user_id == caller.user_id() {
         true => Rights::Own,
         false => Rights::in_organization(&caller, &seen).await?,
@@ -430,7 +381,7 @@ async fn delete_membership(
             lock_organization(work, seen.organization_id, LockType::NoKeyUpdate).await?;
             let mut lost_owner = None;
             work.update::<Membership>(id.0, |row| {
-                exists(row)?;
+                verbs::exists::<Membership>(row)?;
                 precondition.check(row.version)?;
                 rights.check_removal(row)?;
                 lost_owner = is_active_owner(row).then_some(row.organization_id);
@@ -576,20 +527,9 @@ fn owners(organization_id: Uuid) -> SelectStatement {
         .into_query()
 }
 
-fn exists(row: &Model) -> Result<(), Problem> {
-    if row.status == MembershipStatus::Removed {
-        Err(Problem::not_found())
-    } else {
-        Ok(())
-    }
-}
-
-/// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_memberships)
-        .service(create_membership)
-        .service(read_membership)
-        .service(update_membership)
-        .service(delete_membership);
+verbs! { Membership:
+    /// List the memberships of the organizations that you may read, and your own, oldest first.
+    list,
+    read;
+    create_membership, update_membership, delete_membership
 }

@@ -8,7 +8,6 @@ use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, LockType, UnionType};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::organizations::Switch;
@@ -17,7 +16,7 @@ use crate::core::answer::Answer;
 use crate::core::body::Body;
 use crate::core::caller::Caller;
 use crate::core::clock;
-use crate::core::conditional::{self, Precondition};
+use crate::core::conditional::Precondition;
 use crate::core::json::JsonObject;
 use crate::core::page::{self, Page};
 use crate::core::problem::Problem;
@@ -28,7 +27,8 @@ use crate::core::text::{
 };
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
-use crate::{enum_column, resource};
+use crate::core::verbs::{self, Visible};
+use crate::{enum_column, resource, verbs};
 
 /// A person.
 #[resource(
@@ -253,34 +253,42 @@ fn scrub(row: &mut Model, address: String) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The users that exist for the caller: themselves, and who shares an organization with them.
-fn visible(caller: &Caller) -> Select<Entity> {
-    let organizations = caller.organizations();
-    if organizations.is_all() {
-        return Entity::find();
-    }
-    let fellow = memberships_in(organizations.contain(memberships::Column::OrganizationId)).filter(
-        Expr::col((memberships::Entity, memberships::Column::UserId)).equals((Entity, Column::Id)),
-    );
-    // An invitation opens nobody's profile before it is accepted, but for one of whom there is only the address.
-    let joined = memberships::Column::Status.ne(MembershipStatus::Pending);
-    let fellow = fellow.filter(
-        Condition::any()
-            .add(joined)
-            .add(Column::Status.eq(UserStatus::Invited)),
-    );
-    let fellow = Expr::exists(fellow.into_query());
-    match caller.principal().organization_id {
-        Some(_) => Entity::find().filter(fellow),
-        None => Entity::find().filter(
+impl Visible for User {
+    /// Themselves, and who shares an organization with them.
+    fn visible(caller: &Caller) -> Select<Entity> {
+        let organizations = caller.organizations();
+        if organizations.is_all() {
+            return Entity::find();
+        }
+        let fellow = memberships_in(organizations.contain(memberships::Column::OrganizationId))
+            .filter(
+                Expr::col((memberships::Entity, memberships::Column::UserId))
+                    .equals((Entity, Column::Id)),
+            );
+        // An invitation opens nobody's profile before it is accepted, but for one of whom there is only the address.
+        let joined = memberships::Column::Status.ne(MembershipStatus::Pending);
+        let fellow = fellow.filter(
             Condition::any()
-                .add(Column::Id.eq(caller.user_id()))
-                .add(fellow),
-        ),
+                .add(joined)
+                .add(Column::Status.eq(UserStatus::Invited)),
+        );
+        let fellow = Expr::exists(fellow.into_query());
+        match caller.principal().organization_id {
+            Some(_) => Entity::find().filter(fellow),
+            None => Entity::find().filter(
+                Condition::any()
+                    .add(Column::Id.eq(caller.user_id()))
+                    .add(fellow),
+            ),
+        }
+    }
+
+    fn listed(caller: &Caller) -> Select<Entity> {
+        Self::visible(caller).filter(reached(caller))
     }
 }
 
-/// What follows from [`visible`], in the form in which indexes find it: for lists.
+/// What follows from `visible`, in the form in which indexes find it: for lists.
 fn reached(caller: &Caller) -> Condition {
     let organizations = caller.organizations();
     if organizations.is_all() {
@@ -305,16 +313,6 @@ fn memberships_in(organizations: Condition) -> Select<memberships::Entity> {
         .filter(memberships::Column::Status.ne(MembershipStatus::Removed))
 }
 
-async fn find(caller: &Caller, id: Uuid) -> Result<Model, Problem> {
-    let select = visible(caller)
-        .filter(Column::Id.eq(id))
-        .filter(Column::Status.ne(UserStatus::Deleted));
-    select
-        .one(&caller.database().reader())
-        .await?
-        .ok_or_else(Problem::not_found)
-}
-
 /// List the users that you may see, oldest first.
 #[utoipa::path(tag = "users", params(ListUsers), responses((status = 200, body = Page<User>)))]
 #[get("/users")]
@@ -325,7 +323,7 @@ async fn list_users(
 ) -> Result<HttpResponse, Problem> {
     let list = query.0;
     caller.concerns(list.organization_id);
-    let mut select = visible(&caller).filter(reached(&caller));
+    let mut select = User::listed(&caller);
     if let Some(id) = list.organization_id {
         let organization = caller
             .organizations()
@@ -357,14 +355,6 @@ async fn create_user(caller: Caller, body: Body<NewUser>) -> Result<HttpResponse
         .await
 }
 
-/// Read one user.
-#[utoipa::path(tag = "users", params(("id" = Uuid, Path, description = "The user's id")), responses((status = 200, body = User)))]
-#[get("/users/{id}")]
-async fn read_user(caller: Caller, id: Id, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let row = find(&caller, id.0).await?;
-    conditional::read(&request, &User::seen_by(&caller, row))
-}
-
 /// Change a user: yourself, or anyone as a system admin.
 #[utoipa::path(tag = "users", params(("id" = Uuid, Path, description = "The user's id")), request_body = EditUser, responses((status = 200, body = User)))]
 #[patch("/users/{id}")]
@@ -375,7 +365,7 @@ async fn update_user(
     body: Body<EditUser>,
 ) -> Result<HttpResponse, Problem> {
     let edit = body.0;
-    let seen = find(&caller, id.0).await?;
+    let seen = verbs::find::<User>(&caller, id.0).await?;
     require_self_or_system_admin(&caller, &seen)?;
     if edit.is_for_system_admins() {
         caller.require_system_admin()?;
@@ -389,7 +379,7 @@ async fn update_user(
             };
             let user = work
                 .update::<User>(id.0, |row| {
-                    exists(row)?;
+                    verbs::exists::<User>(row)?;
                     precondition.check(row.version)?;
                     if password_hash.is_some() && row.password_hash != seen.password_hash {
                         return Err(Problem::state_conflict(
@@ -482,14 +472,14 @@ async fn delete_user(
     id: Id,
     precondition: Precondition,
 ) -> Result<HttpResponse, Problem> {
-    let seen = find(&caller, id.0).await?;
+    let seen = verbs::find::<User>(&caller, id.0).await?;
     require_self_or_system_admin(&caller, &seen)?;
     caller
         .write(async |work| {
             let owned = lock_owned_organizations(work, id.0).await?;
             let address = tombstone(work, id.0).await?;
             work.remove::<User>(id.0, |row| {
-                exists(row)?;
+                verbs::exists::<User>(row)?;
                 precondition.check(row.version)?;
                 scrub(row, address)
             })
@@ -504,20 +494,7 @@ async fn delete_user(
         .await
 }
 
-fn exists(row: &Model) -> Result<(), Problem> {
-    if row.status == UserStatus::Deleted {
-        Err(Problem::not_found())
-    } else {
-        Ok(())
-    }
-}
-
-/// The routes of this file.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_users)
-        .service(create_user)
-        .service(read_user)
-        .service(update_user)
-        .service(delete_user);
+verbs! { User:
+    read;
+    list_users, create_user, update_user, delete_user
 }
