@@ -80,7 +80,13 @@ class Rows:
         self.known = [row for row in self.known if row["id"] != row_id]
 
 
-collections = {name: Rows(name) for name in ("organizations", "users", "memberships", "api-keys", "events")}
+class Collections(dict):
+    def __missing__(self, name):
+        self[name] = Rows(name)
+        return self[name]
+
+
+collections = Collections()
 cursors = {}
 # The ids and slugs in the answers.
 answered = set()

@@ -54,8 +54,14 @@ fn alone(mut command: Command, directory: &TempDir, database_url: &str) -> Comma
     command
 }
 
-/// Where the binary is. It stands beside the directory in which the test stands.
+/// Where the binary is: where cargo or nextest says, for whom programs need not be where tests are; else beside the
+/// directory in which the test stands.
 pub fn binary() -> PathBuf {
+    let said = ["NEXTEST_BIN_EXE_", "CARGO_BIN_EXE_"];
+    let said = said.map(|prefix| env::var_os(format!("{prefix}rollbook-under-test")));
+    if let Some(binary) = said.into_iter().flatten().next() {
+        return binary.into();
+    }
     let test = env::current_exe().expect("the test's own path");
     let directory = test
         .ancestors()

@@ -103,7 +103,7 @@ pub fn complete(document: &OpenApi) -> Result<Value, serde_json::Error> {
             let Some(operation) = item.get_mut(method) else {
                 continue;
             };
-            let description = Operation::of(path, method, operation);
+            let description = Operation::of(path, method, operation, &known);
             description.complete(operation, &known);
             for (status, kinds) in description.problems() {
                 let name = components::response_name(&kinds);
@@ -121,12 +121,14 @@ struct Operation {
     path: String,
     method: &'static str,
     has_body: bool,
+    /// Whether its body says which organization it is about.
+    names_organization: bool,
     /// None where no key is needed.
     scope: Option<Scope>,
 }
 
 impl Operation {
-    fn of(path: &str, method: &'static str, operation: &Value) -> Self {
+    fn of(path: &str, method: &'static str, operation: &Value, schemas: &Value) -> Self {
         let action = match method {
             "get" => Action::Read,
             _ => Action::Write,
@@ -147,6 +149,7 @@ impl Operation {
             path: path.to_owned(),
             method,
             has_body: operation.get("requestBody").is_some(),
+            names_organization: !body_field(operation, schemas, "organization_id").is_null(),
             scope,
         }
     }
@@ -315,7 +318,7 @@ impl Operation {
         if self.method == "get" && !self.names_one() {
             kinds.push(BadCursor);
         }
-        if self.names_one() || matches!(self.id.as_str(), "create_membership" | "create_api_key") {
+        if self.names_one() || self.names_organization {
             kinds.push(NotFound);
         }
         if self.has_body {
@@ -345,6 +348,16 @@ impl Operation {
     }
 }
 
+/// The schema of a field of the body, null where there is none.
+fn body_field<'a>(operation: &'a Value, schemas: &'a Value, name: &str) -> &'a Value {
+    let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+    let body = match body["$ref"].as_str() {
+        Some(reference) => &schemas[reference.rsplit('/').next().unwrap_or_default()],
+        None => body,
+    };
+    &body["properties"][name]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,13 +368,15 @@ mod tests {
         for path in ["/v1/unknown", "/v1/unknown/{id}", "/v1"] {
             for method in METHODS {
                 let mut operation = json!({});
-                Operation::of(path, method, &operation).complete_security(&mut operation);
+                Operation::of(path, method, &operation, &Value::Null)
+                    .complete_security(&mut operation);
                 let security = json!([{"bearer": ["*"]}, {"api_key": ["*"]}]);
                 assert_eq!(operation["security"], security, "{method} {path}");
             }
         }
         let mut operation = json!({});
-        Operation::of("/v10/unknown", "get", &operation).complete_security(&mut operation);
+        Operation::of("/v10/unknown", "get", &operation, &Value::Null)
+            .complete_security(&mut operation);
         assert_eq!(operation["security"], json!([]));
     }
 }

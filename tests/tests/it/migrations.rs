@@ -271,6 +271,22 @@ async fn a_value_of_the_wrong_type_is_refused(
     );
 }
 
+/// `create_table` sees to it; a column that is added later has a check of its own.
+#[tokio::test]
+async fn no_column_of_sqlite_takes_what_postgres_would_not() {
+    let database = TestDatabase::migrated(Backend::Sqlite).await;
+    let connection = database.connect().await;
+    for table in tables(&connection).await {
+        let sql = format!("SELECT sql FROM sqlite_schema WHERE name = '{table}'");
+        let sql = text_rows(&connection, &sql).await.concat();
+        let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+        for column in text_rows(&connection, &columns).await {
+            let check = format!("{table}_{column}_type_check");
+            assert!(sql.contains(&check), "{table} has no {check}");
+        }
+    }
+}
+
 #[rstest]
 #[case("organizations", "slug", "organizations_slug_key")]
 #[case("users", "email", "users_email_key")]

@@ -163,6 +163,24 @@ async fn what_was_deleted_is_answered_like_what_never_was(
     answer.is_problem(404, "not-found");
 }
 
+/// What a deleted organization leaves is its events, and the people.
+#[rstest]
+#[tokio::test]
+async fn what_belongs_to_an_organization_goes_with_it(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let app = TestApp::start(backend).await;
+    let tenant = Tenant::of(&app).await;
+    let organization = format!("/v1/organizations/{}", tenant.organization);
+    tenant.owner.delete(&organization).await.expect(204);
+    for (collection, id) in tenant.rows() {
+        let path = format!("/v1/{collection}/{id}");
+        let read = app.system_admin.get(&path).await;
+        let stays = ["events", "users"].contains(&collection);
+        assert_eq!(read.status, if stays { 200 } else { 404 }, "{path}");
+    }
+}
+
 #[rstest]
 #[tokio::test]
 async fn anothers_slug_and_anothers_organization_in_a_body_are_like_what_never_was(
@@ -232,13 +250,7 @@ async fn lists_have_no_row_of_another_tenant(
         app.first_organization,
     ];
     for caller in [&own.owner, &own.member] {
-        for collection in [
-            "organizations",
-            "users",
-            "memberships",
-            "api-keys",
-            "events",
-        ] {
+        for collection in collections() {
             let rows = whole_list(caller, &format!("/v1/{collection}?limit=200")).await;
             let events_of_a_member = collection == "events" && caller.key() == own.member.key();
             assert_eq!(rows.is_empty(), events_of_a_member, "{collection}");

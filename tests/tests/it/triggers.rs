@@ -1,10 +1,18 @@
 //! What is changed past the API, by raw SQL, is in the trail too.
 
+use std::collections::BTreeSet;
+
+use api::core::resource::Resource;
+use entity::events;
 use rstest::rstest;
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, IdenStatic, Iterable, QueryFilter,
+};
 use serde_json::json;
-use tests::database::{Backend, text_rows};
+use tests::database::{Backend, TestDatabase, text_rows};
 use uuid::Uuid;
 
+use crate::migrations::fill;
 use crate::operator::{API_KEY, MEMBERSHIP, ORGANIZATION, Operator, USER};
 
 #[rstest]
@@ -39,6 +47,51 @@ async fn a_new_row_is_told_with_every_field(
         "version": "1",
     });
     assert_eq!(event, expected);
+}
+
+/// What a migration says of a table to the triggers, and what its resource says to the server, is the same.
+#[rstest]
+#[tokio::test]
+async fn the_triggers_know_every_column_of_every_table(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let database = TestDatabase::migrated(backend).await;
+    let connection = database.connect().await;
+    fill(backend, &connection).await;
+    macro_rules! check_all {
+        ($($($entity:ident)::+,)*) => {
+            $(check_columns::<$($entity)::+::Entity>(&connection).await;)*
+        };
+    }
+    api::with_audited!(check_all);
+}
+
+async fn check_columns<R: Resource>(connection: &DatabaseConnection) {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        let name = format!("{}_audit_delete", R::default().table_name());
+        let sql = format!("SELECT sql FROM sqlite_schema WHERE name = '{name}'");
+        let removal = format!("'{}'", R::event_type(R::REMOVAL));
+        let sql = text_rows(connection, &sql).await.concat();
+        assert!(sql.contains(&removal), "{removal} is not in {sql}");
+    }
+    let events = events::Entity::find()
+        .filter(events::Column::AggregateType.eq(R::AGGREGATE))
+        .all(connection);
+    let name = |column: R::Column| column.as_str().to_owned();
+    let bookkeeping: BTreeSet<_> = R::BOOKKEEPING.iter().copied().map(name).collect();
+    let secrets: BTreeSet<_> = R::SECRETS.iter().copied().map(name).collect();
+    let columns: BTreeSet<_> = R::Column::iter().map(name).collect();
+    for event in events.await.unwrap() {
+        let shown = event.data["new"].as_object().unwrap();
+        let told: BTreeSet<_> = shown.keys().cloned().collect();
+        let wanted = columns.difference(&bookkeeping).cloned().collect();
+        assert_eq!(told, wanted, "the triggers of {}", R::AGGREGATE);
+        for (column, value) in shown {
+            let redacted = value == "[redacted]";
+            let wanted = secrets.contains(column) && !value.is_null();
+            assert_eq!(redacted, wanted, "{column} of {}", R::AGGREGATE);
+        }
+    }
 }
 
 #[rstest]

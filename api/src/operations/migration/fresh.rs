@@ -111,6 +111,12 @@ fn drops(backend: DbBackend, objects: &Catalog) -> Vec<String> {
         names.map(|name| name.name.as_str()).collect()
     };
     let mut statements = Vec::new();
+    if backend == DbBackend::Sqlite {
+        // A table that is dropped there deletes its rows first, and by its references those of tables that are still
+        // there: their triggers would write events, into a table that is gone.
+        let triggers = of(ObjectKind::Trigger).into_iter();
+        statements.extend(triggers.map(|name| format!("DROP TRIGGER {name}")));
+    }
     for (kind, word) in [
         (ObjectKind::View, "VIEW"),
         (ObjectKind::Table, "TABLE"),

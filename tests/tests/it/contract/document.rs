@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use rstest::rstest;
-use serde_json::Value;
-use tests::{Backend, Stage, mutations};
+use serde_json::{Value, json};
+use tests::{Backend, Stage, collections, mutations};
 
 /// Every operation of the document: its method, its path and what is said of it.
 pub fn operations(document: &Value) -> Vec<(reqwest::Method, String, Value)> {
@@ -83,6 +83,45 @@ fn the_committed_document_is_the_one_that_the_code_makes() {
         committed.trim_end() == made,
         "docs/openapi.json is not what the code makes; run `make docs`"
     );
+}
+
+/// Pages that are written by hand, and would go without what is new.
+#[test]
+fn the_pages_tell_of_every_collection_scope_and_field() {
+    let page = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../docs")
+            .join(name);
+        fs::read_to_string(path).expect(name)
+    };
+    let (rest, concepts) = (page("rest.md"), page("concepts.md"));
+    let document = api::app::openapi().expect("the document");
+    for (method, path, operation) in operations(&document) {
+        let content = &operation["requestBody"]["content"]["application/json"];
+        let body = resolved(&document, &content["schema"]);
+        for name in body["properties"].as_object().into_iter().flatten() {
+            let field = format!("`{}`", name.0);
+            assert!(
+                rest.contains(&field),
+                "docs/rest.md: {method} {path}: {field}"
+            );
+        }
+    }
+    for collection in collections() {
+        let path = format!("\n`/v1/{collection}`");
+        assert!(rest.contains(&path), "docs/rest.md: a section of{path}");
+        let scope = format!("`{collection}`");
+        let scopes = |page: &str| {
+            let mut passages = page
+                .split("\n\n")
+                .filter(|text| text.contains("`api-keys`"));
+            passages.any(|text| text.contains(&scope))
+        };
+        assert!(scopes(&rest), "docs/rest.md: the scopes of {scope}");
+        assert!(scopes(&concepts), "docs/concepts.md: the scopes of {scope}");
+    }
+    let count = format!("1 to {}, each once", api::core::authorization::Scope::COUNT);
+    assert!(rest.contains(&count), "docs/rest.md: {count}");
 }
 
 /// What stops the stock generators of clients, or makes them drop an operation: a schema that contains itself, a choice
@@ -202,6 +241,49 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
             .unwrap_or_else(|| panic!("{reference} leads nowhere")),
         None => value,
     }
+}
+
+/// A row cannot always have what another has: the document says so of making it, and of changing it.
+#[rstest]
+#[tokio::test]
+async fn the_answer_to_what_another_has_is_in_the_document(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let stage = Stage::set(backend).await;
+    let admin = &stage.app.system_admin;
+    let document = api::app::openapi().expect("the document");
+    let documents = |method: &str, route: &str, answer: &tests::Answer| {
+        let said = &document["paths"][route][method]["responses"][answer.status.to_string()];
+        let said = &resolved(&document, said)["content"]["application/problem+json"]["examples"];
+        assert!(answer.status < 500, "`UNIQUE` of its resource? {answer:?}");
+        let slug = answer.json()["type"].as_str().map(str::to_owned);
+        let slug = slug.and_then(|path| path.rsplit('/').next().map(str::to_owned));
+        let known = answer.status < 300 || slug.is_some_and(|slug| said.get(slug).is_some());
+        assert!(known, "{method} {route} does not say {answer:?}");
+    };
+    let mut conflicts = 0;
+    for creation in collections()
+        .iter()
+        .filter_map(|name| mutations::creation(name))
+    {
+        let request = creation.prepare(&stage).await;
+        let one = request.send().await.created();
+        let again = request.send().await;
+        documents("post", creation.route, &again);
+        conflicts += usize::from(again.status == 409);
+        let another = creation.prepare(&stage).await.send().await.created();
+        let route = format!("{}/{{id}}", creation.route);
+        let body = &document["paths"][&route]["patch"]["requestBody"]["content"];
+        let body = resolved(&document, &body["application/json"]["schema"]);
+        let fields = body["properties"].as_object().expect("fields").keys();
+        for field in fields.filter(|field| !one[*field].is_null()) {
+            let path = format!("{}/{}", creation.route, tests::id_of(&another));
+            let answer = admin.patch(&path, json!({field: one[field]})).await;
+            documents("patch", &route, &answer);
+            conflicts += usize::from(answer.status == 409);
+        }
+    }
+    assert!(conflicts > 4, "{conflicts}");
 }
 
 /// A reader who sends the example of a body is not told that it is malformed.
