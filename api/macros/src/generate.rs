@@ -204,11 +204,16 @@ fn implementation(resource: &Declaration) -> TokenStream {
         let name = field.name();
         quote!((&[#name], #name))
     });
-    let together = resource.unique.iter().filter_map(|columns| {
+    let together = resource.unique.iter().filter(|columns| !columns.is_empty());
+    let together = together.map(|columns| {
         let names = columns.iter().map(|ident| ident.unraw().to_string());
         let names: Vec<_> = names.collect();
-        let blamed = names.first()?;
-        Some(quote!((&[#(#names),*], #blamed)))
+        // The organization is seldom the mistake.
+        let other = columns
+            .iter()
+            .position(|column| Some(column) != resource.organization.as_ref());
+        let blamed = &names[other.unwrap_or(0)];
+        quote!((&[#(#names),*], #blamed))
     });
     let organization = match &resource.organization {
         Some(column) => quote!(row.#column.into()),

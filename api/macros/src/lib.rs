@@ -31,7 +31,7 @@ use proc_macro::TokenStream;
 /// | `organization = organization_id` | the column of the organization that it belongs to; without it, its events belong to none |
 /// | `search = "Those with …"` | what `q` means, where fields are `#[search]` |
 /// | `private = sees_private` | `fn(&Caller, &Model) -> bool`: who sees the fields that are `#[private]` |
-/// | `unique(one, another)` | columns that are unique together; the first is to blame |
+/// | `unique(one, another)` | columns that are unique together; the first that is not the organization is to blame |
 ///
 /// # Attributes of a field
 ///

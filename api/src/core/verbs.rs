@@ -6,6 +6,7 @@
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::guard::{self, Guard};
 use actix_web::{Handler, HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{IntoCondition, LockType};
 use sea_orm::{ColumnTrait, QueryFilter, Select};
 use utoipa::openapi::path::{
@@ -21,6 +22,7 @@ use super::answer::Answer;
 use super::authorization::{Action, Collection, Scope};
 use super::body::Body;
 use super::caller::Caller;
+use super::clock;
 use super::conditional::{self, Precondition};
 use super::input::{Field, Input};
 use super::page::{self, Page, Place};
@@ -120,8 +122,8 @@ pub trait Rules: Visible {
         Ok(())
     }
 
-    /// Makes the row a tombstone.
-    fn bury(row: &mut Row<Self>);
+    /// Makes the row a tombstone, at this moment.
+    fn bury(row: &mut Row<Self>, now: DateTime<Utc>);
 
     /// What else is done in the transaction in which the row was removed.
     async fn after_remove(work: &mut UnitOfWork<'_>, row: &Row<Self>) -> Result<(), Problem> {
@@ -187,6 +189,20 @@ pub fn exists<R: Resource>(row: &Row<R>) -> Result<(), Problem> {
         true => Err(Problem::not_found()),
         false => Ok(()),
     }
+}
+
+/// Removes every row that fits and is not gone yet, each with its event; a few statements however many there are.
+///
+/// # Errors
+/// Those of [`UnitOfWork::update_all`].
+pub async fn remove_all<R: Rules>(
+    work: &mut UnitOfWork<'_>,
+    which: impl IntoCondition,
+) -> Result<(), Problem> {
+    let which = R::living().add(which.into_condition());
+    let now = clock::now();
+    let removed = work.update_all::<R>(which, R::REMOVAL, |row| R::bury(row, now));
+    removed.await.map(drop)
 }
 
 async fn list<R: Listed + Visible>(
@@ -262,7 +278,7 @@ async fn remove<R: Rules>(
             let bury = |row: &mut Row<R>| {
                 exists::<R>(row)?;
                 precondition.check(R::version_of(row))?;
-                R::bury(row);
+                R::bury(row, clock::now());
                 Ok(())
             };
             let row = match R::REMOVAL {

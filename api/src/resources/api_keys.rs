@@ -1,10 +1,11 @@
 //! API keys: what programs sign in with. Shown once, kept as a hash, never more than their person may do.
 
 use actix_web::{HttpResponse, patch, post};
+use chrono::{DateTime, Utc};
 use entity::api_keys::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{ApiKeyStatus, ApiKeyType, UserStatus};
 use entity::users;
-use sea_orm::sea_query::{IntoCondition, LockType, SimpleExpr, UnionType};
+use sea_orm::sea_query::{IntoCondition, LockType, UnionType};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -210,16 +211,6 @@ pub fn revoke(row: &mut Model) {
     row.status = ApiKeyStatus::Revoked;
 }
 
-/// Revokes every key that fits and is not revoked yet, each with its event.
-pub async fn revoke_all(work: &mut UnitOfWork<'_>, which: SimpleExpr) -> Result<(), Problem> {
-    let which = Condition::all()
-        .add(which)
-        .add(Column::Status.ne(ApiKeyStatus::Revoked));
-    work.update_all::<ApiKey>(which, Verb::Revoked, revoke)
-        .await
-        .map(drop)
-}
-
 impl Visible for ApiKey {
     /// The caller's own, and those of the organizations whose keys they keep.
     fn visible(caller: &Caller) -> Select<Entity> {
@@ -393,7 +384,7 @@ impl Rules for ApiKey {
         require_right(caller, &row).await
     }
 
-    fn bury(row: &mut Model) {
+    fn bury(row: &mut Model, _: DateTime<Utc>) {
         revoke(row);
     }
 }

@@ -7,7 +7,7 @@ use entity::sea_orm_active_enums::{
     MembershipRole, MembershipStatus, OrganizationStatus, UserStatus,
 };
 use entity::users;
-use sea_orm::sea_query::{LockType, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{LockType, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -28,7 +28,7 @@ use crate::core::tenancy::lock_organization;
 use crate::core::text::{Email, Line255, Timestamp};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
-use crate::core::verbs::{self, Visible};
+use crate::core::verbs::{self, Rules, Visible};
 use crate::{enum_column, enum_field, resource, verbs};
 
 const WRITE: Scope = Scope::Of(Collection::Memberships, Action::Write);
@@ -158,25 +158,6 @@ pub fn founder(user_id: Uuid, organization_id: Uuid) -> Result<Model, Problem> {
     })
 }
 
-/// The person is no longer a member.
-fn leave(row: &mut Model, moment: DateTime<Utc>) {
-    row.status = MembershipStatus::Removed;
-    row.left_at = Some(moment.fixed_offset());
-    row.invitation_token = None;
-    row.invitation_expires_at = None;
-}
-
-/// Removes every membership that fits and is not removed yet, each with its event.
-pub async fn remove_all(work: &mut UnitOfWork<'_>, which: SimpleExpr) -> Result<(), Problem> {
-    let which = Condition::all()
-        .add(which)
-        .add(Column::Status.ne(MembershipStatus::Removed));
-    let now = clock::now();
-    work.update_all::<Membership>(which, Verb::Removed, |row| leave(row, now))
-        .await
-        .map(drop)
-}
-
 /// Whether the row makes its person an owner at this moment.
 fn is_active_owner(row: &Model) -> bool {
     row.role == MembershipRole::Owner && row.status == MembershipStatus::Active
@@ -198,6 +179,15 @@ impl Visible for Membership {
                 .filter(Condition::any().add(organizations).add(own))
                 .filter(Column::OrganizationId.in_subquery(organizations_of(principal.user_id))),
         }
+    }
+}
+
+impl Rules for Membership {
+    fn bury(row: &mut Model, now: DateTime<Utc>) {
+        row.status = MembershipStatus::Removed;
+        row.left_at = Some(now.fixed_offset());
+        row.invitation_token = None;
+        row.invitation_expires_at = None;
     }
 }
 
@@ -385,7 +375,7 @@ async fn delete_membership(
                 precondition.check(row.version)?;
                 rights.check_removal(row)?;
                 lost_owner = is_active_owner(row).then_some(row.organization_id);
-                leave(row, clock::now());
+                Membership::bury(row, clock::now());
                 Ok(Verb::Removed)
             })
             .await?;

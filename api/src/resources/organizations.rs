@@ -1,6 +1,7 @@
 //! Organizations: the tenants. Members read them, admins change them, owners delete them.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use chrono::{DateTime, Utc};
 use entity::organizations::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus, UserRole};
 use entity::{api_keys, memberships};
@@ -9,11 +10,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::memberships::Membership;
-use super::{api_keys as keys, memberships as members};
+use super::api_keys::ApiKey;
+use super::memberships::{self as members, Membership};
 use crate::core::authorization::Action;
 use crate::core::caller::Caller;
-use crate::core::clock;
 use crate::core::conditional;
 use crate::core::input::Field;
 use crate::core::json::JsonObject;
@@ -176,14 +176,14 @@ impl Rules for Organization {
         created.map(drop)
     }
 
-    fn bury(row: &mut Model) {
+    fn bury(row: &mut Model, now: DateTime<Utc>) {
         row.status = OrganizationStatus::Deleted;
-        row.deleted_at = Some(clock::now().fixed_offset());
+        row.deleted_at = Some(now.fixed_offset());
     }
 
     async fn after_remove(work: &mut UnitOfWork<'_>, row: &Model) -> Result<(), Problem> {
-        keys::revoke_all(work, api_keys::Column::OrganizationId.eq(row.id)).await?;
-        members::remove_all(work, memberships::Column::OrganizationId.eq(row.id)).await
+        verbs::remove_all::<ApiKey>(work, api_keys::Column::OrganizationId.eq(row.id)).await?;
+        verbs::remove_all::<Membership>(work, memberships::Column::OrganizationId.eq(row.id)).await
     }
 }
 

@@ -10,8 +10,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::api_keys::ApiKey;
+use super::memberships::{self as members, Membership};
 use super::organizations::Switch;
-use super::{api_keys as keys, memberships as members};
 use crate::core::answer::Answer;
 use crate::core::body::Body;
 use crate::core::caller::Caller;
@@ -487,8 +488,8 @@ async fn delete_user(
             for organization_id in owned {
                 members::require_owner(work, organization_id).await?;
             }
-            keys::revoke_all(work, api_keys::Column::UserId.eq(id.0)).await?;
-            members::remove_all(work, memberships::Column::UserId.eq(id.0)).await?;
+            verbs::remove_all::<ApiKey>(work, api_keys::Column::UserId.eq(id.0)).await?;
+            verbs::remove_all::<Membership>(work, memberships::Column::UserId.eq(id.0)).await?;
             Ok(Answer::no_content())
         })
         .await

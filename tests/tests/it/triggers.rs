@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::core::resource::Resource;
+use api::core::resource::{Column, Resource};
 use entity::events;
 use rstest::rstest;
 use sea_orm::{
@@ -59,8 +59,8 @@ async fn the_triggers_know_every_column_of_every_table(
     let connection = database.connect().await;
     fill(backend, &connection).await;
     macro_rules! check_all {
-        ($($($entity:ident)::+,)*) => {
-            $(check_columns::<$($entity)::+::Entity>(&connection).await;)*
+        ($($resource:ty,)*) => {
+            $(check_columns::<$resource>(&connection).await;)*
         };
     }
     api::with_audited!(check_all);
@@ -68,7 +68,7 @@ async fn the_triggers_know_every_column_of_every_table(
 
 async fn check_columns<R: Resource>(connection: &DatabaseConnection) {
     if connection.get_database_backend() == DbBackend::Sqlite {
-        let name = format!("{}_audit_delete", R::default().table_name());
+        let name = format!("{}_audit_delete", R::table());
         let sql = format!("SELECT sql FROM sqlite_schema WHERE name = '{name}'");
         let removal = format!("'{}'", R::event_type(R::REMOVAL));
         let sql = text_rows(connection, &sql).await.concat();
@@ -77,10 +77,10 @@ async fn check_columns<R: Resource>(connection: &DatabaseConnection) {
     let events = events::Entity::find()
         .filter(events::Column::AggregateType.eq(R::AGGREGATE))
         .all(connection);
-    let name = |column: R::Column| column.as_str().to_owned();
-    let bookkeeping: BTreeSet<_> = R::BOOKKEEPING.iter().copied().map(name).collect();
-    let secrets: BTreeSet<_> = R::SECRETS.iter().copied().map(name).collect();
-    let columns: BTreeSet<_> = R::Column::iter().map(name).collect();
+    let name = |column: Column<R>| column.as_str().to_owned();
+    let owned = |names: &[&str]| -> BTreeSet<_> { names.iter().map(ToString::to_string).collect() };
+    let (bookkeeping, secrets) = (owned(R::BOOKKEEPING), owned(R::SECRETS));
+    let columns: BTreeSet<_> = Column::<R>::iter().map(name).collect();
     for event in events.await.unwrap() {
         let shown = event.data["new"].as_object().unwrap();
         let told: BTreeSet<_> = shown.keys().cloned().collect();

@@ -22,7 +22,7 @@ use super::Severity;
 use crate::operations::Progress;
 
 pub use reconcile::{ReconcileError, Reconciled, reconcile};
-pub use relations::{UNIQUE_SETS, references};
+pub use relations::{references, unique_sets};
 pub use rules::RULES;
 
 /// How many findings of a check are told one by one; the message has the number of all.
