@@ -8,6 +8,7 @@ pub mod cli;
 pub mod core;
 pub mod database;
 pub mod operations;
+pub mod prelude;
 pub mod resources;
 
 pub use rollbook_macros::resource;

@@ -1,6 +1,7 @@
 //! `#[resource]`: everything that a column of a resource needs, made of the one field that declares it.
 
 mod declaration;
+mod field;
 mod generate;
 
 use proc_macro::TokenStream;
@@ -40,7 +41,7 @@ use proc_macro::TokenStream;
 /// | `#[new]` | it is in `New…` |
 /// | `#[edit]` | it is in `Edit…`; `admin`: system admins only; `with = function`: how it changes the row, `fn(&mut Model, T) -> Result<Option<Verb>, Problem>`; `as = Type`: what it takes, where that is not the field's type |
 /// | `#[input]` | both |
-/// | `#[filter]` | it is in `List…`; `without = value`: what is left out where it is not asked for |
+/// | `#[filter]` | it is in `List…`; `without = value`: what is left out where it is not asked for; `with = function`: how it narrows, `fn(&Caller, Select<Entity>, T) -> Select<Entity>` |
 /// | `doc = "…"` in these | its description there, where it differs |
 /// | `#[default(value)]`, `#[default]` | what a new row has, where nothing else is said |
 /// | `#[given]` | the code gives it to `into_row` and `blank` |
@@ -49,7 +50,7 @@ use proc_macro::TokenStream;
 /// | `#[touches("user")]` | it is the id of another aggregate, which the events are tagged with |
 /// | `#[private]` | only some see it |
 /// | `#[hidden]`, `#[secret]` | nobody sees it; `secret`: nor in the events |
-/// | `#[bookkeeping]` | it changes without an event |
+/// | `#[bookkeeping]`, `#[bookkeeping(hidden)]` | it changes without an event |
 /// | `#[parameter]` | it is no column: of requests only |
 #[proc_macro_attribute]
 pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {

@@ -2,9 +2,13 @@
 //!
 //! `TRYBUILD=overwrite cargo test --package rollbook-macros` writes down what it says now.
 
+/// The one that is right, of which each wrong one differs by one mistake.
+#[path = "declarations/right.rs"]
+#[allow(dead_code, reason = "what it makes is not used here")]
+mod right;
+
 #[test]
 fn mistakes_are_told_where_they_are() {
     let cases = trybuild::TestCases::new();
-    cases.pass("tests/declarations/right.rs");
     cases.compile_fail("tests/declarations/wrong/*.rs");
 }

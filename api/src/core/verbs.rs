@@ -122,6 +122,12 @@ pub trait Rules: Visible {
         Ok(())
     }
 
+    /// Whether the caller may make of the row what it becomes; it is locked.
+    fn may_become(caller: &Caller, before: &Row<Self>, after: &Row<Self>) -> Result<(), Problem> {
+        let _ = (caller, before, after);
+        Ok(())
+    }
+
     /// Makes the row a tombstone, at this moment.
     fn bury(row: &mut Row<Self>, now: DateTime<Utc>);
 
@@ -259,7 +265,10 @@ async fn update<R: Edited + Rules>(
                 .update::<R>(id.0, |row| {
                     exists::<R>(row)?;
                     precondition.check(R::version_of(row))?;
-                    R::apply(&body.0, row)
+                    let before = row.clone();
+                    let verb = R::apply(&body.0, row)?;
+                    R::may_become(&caller, &before, row)?;
+                    Ok(verb)
                 })
                 .await?;
             Answer::ok(&R::seen_by(&caller, row))

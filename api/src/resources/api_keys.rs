@@ -1,33 +1,13 @@
 //! API keys: what programs sign in with. Shown once, kept as a hash, never more than their person may do.
 
-use actix_web::{HttpResponse, patch, post};
-use chrono::{DateTime, Utc};
 use entity::api_keys::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{ApiKeyStatus, ApiKeyType, UserStatus};
 use entity::users;
-use sea_orm::sea_query::{IntoCondition, LockType, UnionType};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
+use sea_orm::sea_query::UnionType;
 use serde::Serialize;
-use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::core::answer::Answer;
-use crate::core::authorization::{Action, Collection, Scope, Scopes};
-use crate::core::body::Body;
-use crate::core::caller::Caller;
-use crate::core::conditional::Precondition;
 use crate::core::credential::NewKey;
-use crate::core::input::{List, Patch};
-use crate::core::json::JsonObject;
-use crate::core::problem::{Kind, Problem};
-use crate::core::query::Id;
-use crate::core::resource::View;
-use crate::core::tenancy::lock_organization;
-use crate::core::text::{Name, Paragraphs, Timestamp};
-use crate::core::unit_of_work::UnitOfWork;
-use crate::core::verb::Verb;
-use crate::core::verbs::{self, Rules, Visible};
-use crate::{enum_column, enum_field, resource, verbs};
+use crate::prelude::*;
 
 const READ: Scope = Scope::Of(Collection::ApiKeys, Action::Read);
 const WRITE: Scope = Scope::Of(Collection::ApiKeys, Action::Write);
@@ -106,8 +86,7 @@ pub struct ApiKey {
     #[bookkeeping]
     #[default(0)]
     usage_count: i32,
-    #[hidden]
-    #[bookkeeping]
+    #[bookkeeping(hidden)]
     usage_reset_at: Option<Timestamp>,
     #[hidden]
     usage_limit: Option<i32>,
@@ -351,37 +330,30 @@ async fn require_living_user(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result
     }
 }
 
-/// Change an API key.
-#[utoipa::path(tag = "api-keys", params(("id" = Uuid, Path, description = "The API key's id")), request_body = EditApiKey, responses((status = 200, body = ApiKey)))]
-#[patch("/api-keys/{id}")]
-async fn update_api_key(
-    caller: Caller,
-    id: Id,
-    precondition: Precondition,
-    body: Body<EditApiKey>,
-) -> Result<HttpResponse, Problem> {
-    let edit = body.0;
-    let seen = verbs::find::<ApiKey>(&caller, id.0).await?;
-    require_right(&caller, &seen).await?;
-    caller
-        .write(async |work| {
-            let api_key = work
-                .update::<ApiKey>(id.0, |row| {
-                    verbs::exists::<ApiKey>(row)?;
-                    precondition.check(row.version)?;
-                    edit.require_within(&caller, row)?;
-                    edit.apply(row)
-                })
-                .await?;
-            Answer::ok(&ApiKey::from(api_key))
-        })
-        .await
-}
-
 impl Rules for ApiKey {
     async fn may_change(caller: &Caller, id: Uuid) -> Result<(), Problem> {
         let row = verbs::find::<Self>(caller, id).await?;
         require_right(caller, &row).await
+    }
+
+    /// What the key becomes must be within the caller's, where it becomes wider than it was.
+    fn may_become(caller: &Caller, before: &Model, after: &Model) -> Result<(), Problem> {
+        let scopes = Scopes::of(&after.scopes);
+        let wider = scopes.beyond(&Scopes::of(&before.scopes)).is_some();
+        let ends = |row: &Model| row.expires_at.map(Timestamp::from);
+        let end = ends(after);
+        let later = ends(before).is_some_and(|old| end.is_none_or(|end| end > old));
+        let revived = before.status != after.status && after.status == ApiKeyStatus::Active;
+        if !(wider || later || revived) {
+            return Ok(());
+        }
+        // It acts as its person, who may be more than the one who keeps it.
+        if after.user_id != caller.user_id() && !caller.is_system_admin() {
+            return Err(Problem::forbidden(
+                "Someone else's key can be cut down; only its person gives it more, or brings it back.",
+            ));
+        }
+        require_within(caller, &scopes, end, after.organization_id)
     }
 
     fn bury(row: &mut Model, _: DateTime<Utc>) {
@@ -400,41 +372,12 @@ async fn require_right(caller: &Caller, row: &Model) -> Result<(), Problem> {
     }
 }
 
-impl EditApiKey {
-    /// What the key becomes must be within the caller's, where it becomes wider than it was.
-    fn require_within(&self, caller: &Caller, row: &Model) -> Result<(), Problem> {
-        let old_scopes = Scopes::of(&row.scopes);
-        let old_end = row.expires_at.map(Timestamp::from);
-        let scopes = self.scopes.value().map_or_else(
-            || old_scopes.clone(),
-            |list| list.0.iter().copied().collect(),
-        );
-        let end = match &self.expires_at {
-            Patch::Set(end) => *end,
-            Patch::Keep => old_end,
-        };
-        let wider = scopes.beyond(&old_scopes).is_some();
-        let later = old_end.is_some_and(|old| end.is_none_or(|end| end > old));
-        let revived =
-            row.status == ApiKeyStatus::Inactive && self.status.value() == Some(&KeySwitch::Active);
-        if wider || later || revived {
-            // It acts as its person, who may be more than the one who keeps it.
-            if row.user_id != caller.user_id() && !caller.is_system_admin() {
-                return Err(Problem::forbidden(
-                    "Someone else's key can be cut down; only its person gives it more, or brings it back.",
-                ));
-            }
-            require_within(caller, &scopes, end, row.organization_id)?;
-        }
-        Ok(())
-    }
-}
-
 verbs! { ApiKey:
     /// List your API keys and, with the right, those of your organizations, oldest first.
     list,
     read,
+    update,
     /// Revoke an API key, for good.
     remove;
-    create_api_key, update_api_key
+    create_api_key
 }

@@ -1,35 +1,16 @@
 //! Memberships: who belongs to an organization, and in which role. Admins invite and change; the person accepts.
 
-use actix_web::{HttpResponse, delete, patch, post};
-use chrono::{DateTime, Utc};
 use entity::memberships::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{
     MembershipRole, MembershipStatus, OrganizationStatus, UserStatus,
 };
 use entity::users;
-use sea_orm::sea_query::{LockType, SelectStatement};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
-use utoipa::ToSchema;
-use uuid::Uuid;
+use sea_orm::sea_query::SelectStatement;
 
 use super::organizations::Switch;
 use super::users::User;
-use crate::core::answer::Answer;
-use crate::core::authorization::{Access, Action, Collection, Permissions, Scope, rank};
-use crate::core::body::Body;
-use crate::core::caller::Caller;
-use crate::core::clock;
-use crate::core::conditional::Precondition;
-use crate::core::input::Patch;
-use crate::core::json::JsonObject;
-use crate::core::problem::{Kind, Problem};
-use crate::core::query::Id;
-use crate::core::tenancy::lock_organization;
-use crate::core::text::{Email, Line255, Timestamp};
-use crate::core::unit_of_work::UnitOfWork;
-use crate::core::verb::Verb;
-use crate::core::verbs::{self, Rules, Visible};
-use crate::{enum_column, enum_field, resource, verbs};
+use crate::core::authorization::rank;
+use crate::prelude::*;
 
 const WRITE: Scope = Scope::Of(Collection::Memberships, Action::Write);
 

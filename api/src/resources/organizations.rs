@@ -1,30 +1,14 @@
 //! Organizations: the tenants. Members read them, admins change them, owners delete them.
 
-use actix_web::{HttpRequest, HttpResponse, get, web};
-use chrono::{DateTime, Utc};
+use actix_web::web;
 use entity::organizations::{Column, Entity, Model};
 use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus, UserRole};
 use entity::{api_keys, memberships};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 use serde_json::Value;
-use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::api_keys::ApiKey;
 use super::memberships::{self as members, Membership};
-use crate::core::authorization::Action;
-use crate::core::caller::Caller;
-use crate::core::conditional;
-use crate::core::input::Field;
-use crate::core::json::JsonObject;
-use crate::core::problem::Problem;
-use crate::core::text::{
-    Domain, Email, Line20, Line50, Line100, Line255, Name, Paragraphs, Slug, Timestamp, Url,
-};
-use crate::core::unit_of_work::UnitOfWork;
-use crate::core::verb::Verb;
-use crate::core::verbs::{self, Rules, Visible};
-use crate::{enum_column, enum_field, resource, verbs};
+use crate::prelude::*;
 
 /// An organization.
 #[resource(

@@ -1,35 +1,15 @@
 //! Users: the people. System admins make them; each changes their own; co-members read each other.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, UserRole, UserStatus};
 use entity::users::{Column, Entity, Model};
 use entity::{api_keys, memberships, organizations};
-use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, LockType, UnionType};
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-};
-use uuid::Uuid;
+use sea_orm::QueryOrder;
+use sea_orm::sea_query::{Expr, ExprTrait, UnionType};
 
 use super::api_keys::ApiKey;
 use super::memberships::{self as members, Membership};
 use super::organizations::Switch;
-use crate::core::answer::Answer;
-use crate::core::body::Body;
-use crate::core::caller::Caller;
-use crate::core::clock;
-use crate::core::conditional::Precondition;
-use crate::core::json::JsonObject;
-use crate::core::page::{self, Page};
-use crate::core::problem::Problem;
-use crate::core::query::{Id, Query};
-use crate::core::resource::Resource;
-use crate::core::text::{
-    Email, Language, Line100, Paragraphs, Password, TimeZone, Timestamp, Url, Username,
-};
-use crate::core::unit_of_work::UnitOfWork;
-use crate::core::verb::Verb;
-use crate::core::verbs::{self, Visible};
-use crate::{enum_column, resource, verbs};
+use crate::prelude::*;
 
 /// A person.
 #[resource(
@@ -111,7 +91,7 @@ pub struct User {
     role: UserRole,
     /// Those who are members of this organization.
     #[parameter]
-    #[filter]
+    #[filter(with = of_organization)]
     organization_id: Uuid,
     #[secret]
     password_hash: Option<String>,
@@ -134,24 +114,18 @@ pub struct User {
     mfa_enabled: bool,
     #[secret]
     mfa_secret: Option<String>,
-    #[hidden]
-    #[bookkeeping]
+    #[bookkeeping(hidden)]
     last_login_ip: Option<String>,
-    #[hidden]
-    #[bookkeeping]
+    #[bookkeeping(hidden)]
     current_login_ip: Option<String>,
-    #[hidden]
-    #[bookkeeping]
+    #[bookkeeping(hidden)]
     last_login_at: Option<Timestamp>,
-    #[hidden]
-    #[bookkeeping]
+    #[bookkeeping(hidden)]
     current_login_at: Option<Timestamp>,
-    #[hidden]
-    #[bookkeeping]
+    #[bookkeeping(hidden)]
     #[default(0)]
     failed_login_attempts: i32,
-    #[hidden]
-    #[bookkeeping]
+    #[bookkeeping(hidden)]
     locked_until: Option<Timestamp>,
     #[hidden]
     deleted_at: Option<Timestamp>,
@@ -254,6 +228,15 @@ fn scrub(row: &mut Model, address: String) -> Result<(), Problem> {
     Ok(())
 }
 
+fn of_organization(caller: &Caller, select: Select<Entity>, id: Uuid) -> Select<Entity> {
+    caller.concerns(id);
+    let organization = caller
+        .organizations()
+        .contain(memberships::Column::OrganizationId)
+        .add(memberships::Column::OrganizationId.eq(id));
+    select.filter(Column::Id.in_subquery(memberships_in(organization).into_query()))
+}
+
 impl Visible for User {
     /// Themselves, and who shares an organization with them.
     fn visible(caller: &Caller) -> Select<Entity> {
@@ -312,28 +295,6 @@ fn memberships_in(organizations: Condition) -> Select<memberships::Entity> {
         .column(memberships::Column::UserId)
         .filter(organizations)
         .filter(memberships::Column::Status.ne(MembershipStatus::Removed))
-}
-
-/// List the users that you may see, oldest first.
-#[utoipa::path(tag = "users", params(ListUsers), responses((status = 200, body = Page<User>)))]
-#[get("/users")]
-async fn list_users(
-    caller: Caller,
-    query: Query<ListUsers>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let list = query.0;
-    caller.concerns(list.organization_id);
-    let mut select = User::listed(&caller);
-    if let Some(id) = list.organization_id {
-        let organization = caller
-            .organizations()
-            .contain(memberships::Column::OrganizationId)
-            .add(memberships::Column::OrganizationId.eq(id));
-        select = select.filter(Column::Id.in_subquery(memberships_in(organization).into_query()));
-    }
-    let (select, place) = list.narrow(&caller, select);
-    page::oldest_first::<User>(&caller, &request, select, place).await
 }
 
 /// Create a user. System admins only; anyone else invites by a membership.
@@ -496,6 +457,7 @@ async fn delete_user(
 }
 
 verbs! { User:
+    list,
     read;
-    list_users, create_user, update_user, delete_user
+    create_user, update_user, delete_user
 }

@@ -1,0 +1,332 @@
+//! What comes in: what a row is made from, a merge patch of it, and which rows to list.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::arguments;
+use super::input::{Added, Description, Taken, default_note, input, input_with};
+use crate::declaration::Declaration;
+use crate::field::inner;
+
+/// What a new row is made from.
+pub fn new(resource: &Declaration) -> TokenStream {
+    let taken = resource.fields.iter();
+    let taken: Vec<_> = taken
+        .filter_map(|field| Some((field, field.new.as_ref()?)))
+        .collect();
+    if taken.is_empty() {
+        return TokenStream::new();
+    }
+    let (view, model) = (&resource.name, resource.of_entity("Model"));
+    let name = format_ident!("New{}", view);
+    let fields = taken.iter().map(|(field, used)| {
+        let kind = &field.kind;
+        let kind = match &used.takes {
+            Some(takes) => takes.to_token_stream(),
+            None if field.parameter || field.default.is_none() => kind.to_token_stream(),
+            None => quote_spanned!(field.at()=> Option<#kind>),
+        };
+        Taken {
+            field,
+            used,
+            kind,
+            description: Description::New {
+                unique: field.unique,
+                default: default_note(field),
+            },
+        }
+    });
+    let title = format!(" What a new {} is made from.", resource.noun);
+    let input = input(resource, &name, &title, fields);
+    let given = arguments(
+        resource
+            .columns()
+            .filter(|field| field.is_required() && !field.is_taken_as_it_is()),
+    );
+    let alone = given.is_empty().then(|| {
+        quote! {
+            impl ::rollbook::core::verbs::IntoRow<#view> for #name {
+                fn into_row(self) -> Result<#model, ::rollbook::core::problem::Problem> {
+                    Self::into_row(self)
+                }
+            }
+        }
+    });
+    let passed = resource.columns().filter(|field| field.is_required());
+    let passed = passed.map(|field| {
+        let (ident, kind) = (&field.ident, field.column_type());
+        match field.is_taken_as_it_is() {
+            true => quote_spanned!(field.at()=> #kind::store(self.#ident)),
+            false => ident.to_token_stream(),
+        }
+    });
+    let written = resource
+        .columns()
+        .filter(|field| field.is_taken_as_it_is() && !field.is_required());
+    let written = written.map(|field| {
+        let (ident, kind) = (&field.ident, field.column_type());
+        match field.default {
+            Some(_) => quote_spanned! {field.at()=>
+                if let Some(value) = self.#ident { *columns.#ident = #kind::store(value); }
+            },
+            None => quote_spanned!(field.at()=> *columns.#ident = #kind::store(self.#ident);),
+        }
+    });
+    let written: Vec<_> = written.collect();
+    let columns = (!written.is_empty()).then(|| quote!(let columns = #view::columns(&mut row);));
+    let mutable = columns.is_some().then(|| quote!(mut));
+    let needed = taken
+        .iter()
+        .filter(|(field, used)| used.takes.is_none() && field.is_required());
+    let needed = needed.map(|(field, _)| {
+        let (ident, kind) = (&field.ident, &field.kind);
+        quote_spanned!(field.at()=> #ident: #kind)
+    });
+    let known = taken.iter().map(|(field, used)| {
+        let ident = &field.ident;
+        match used.takes.is_none() && field.is_required() {
+            true => quote!(#ident,),
+            false => quote!(#ident: Default::default(),),
+        }
+    });
+    quote! {
+        #input
+
+        impl #name {
+            /// One that says no more than what has to be said.
+            pub fn of(#(#needed),*) -> Self {
+                Self { #(#known)* }
+            }
+
+            /// The row to be, without what the unit of work sets.
+            ///
+            /// # Errors
+            /// Those of `blank`.
+            pub fn into_row(self, #given) -> Result<#model, ::rollbook::core::problem::Problem> {
+                let #mutable row = #view::blank(#(#passed),*)?;
+                #columns
+                #(#written)*
+                Ok(row)
+            }
+        }
+
+        impl ::rollbook::core::verbs::Made for #view {
+            type New = #name;
+        }
+
+        #alone
+    }
+}
+
+/// A merge patch of a row.
+pub fn edit(resource: &Declaration) -> TokenStream {
+    let edits = resource.fields.iter();
+    let edits: Vec<_> = edits
+        .filter_map(|field| Some((field, field.edit.as_ref()?)))
+        .collect();
+    if edits.is_empty() {
+        return TokenStream::new();
+    }
+    let (view, model) = (&resource.name, resource.of_entity("Model"));
+    let name = format_ident!("Edit{}", view);
+    let fields = edits.iter().map(|(field, edit)| {
+        let kind = edit.used.takes.as_ref().unwrap_or(&field.kind);
+        let note = match edit.with.is_some() || field.parameter {
+            true => quote!(None),
+            false => {
+                let kind = field.column_type();
+                quote_spanned!(field.at()=> #kind::PATCHING)
+            }
+        };
+        Taken {
+            field,
+            used: &edit.used,
+            kind: quote_spanned!(kind.span()=> ::rollbook::core::input::Patch<#kind>),
+            description: Description::Edit {
+                unique: field.unique,
+                admin: edit.admin,
+                note,
+            },
+        }
+    });
+    let article = match resource
+        .noun
+        .to_lowercase()
+        .starts_with(['a', 'e', 'i', 'o'])
+    {
+        true => "an",
+        false => "a",
+    };
+    let title = format!(" A merge patch of {article} {}.", resource.noun);
+    let input = input(resource, &name, &title, fields);
+    let admins: Vec<_> = edits
+        .iter()
+        .filter(|(_, edit)| edit.admin)
+        .map(|(field, _)| &field.ident)
+        .collect();
+    let plain = edits
+        .iter()
+        .filter(|(field, edit)| edit.with.is_none() && !field.parameter);
+    let plain = plain.map(|(field, _)| {
+        let (ident, name, kind) = (&field.ident, field.name(), field.column_type());
+        quote_spanned! {field.at()=>
+            if let Some(value) = self.#ident.value() { #kind::patch(Clone::clone(value), #name, columns.#ident)?; }
+        }
+    });
+    let special = edits.iter().filter_map(|(field, edit)| {
+        let (ident, with) = (&field.ident, edit.with.as_ref()?);
+        Some(quote_spanned! {with.span()=>
+            if let Some(value) = self.#ident.value() && let Some(told) = #with(row, Clone::clone(value))? {
+                verb = verb.max(told);
+            }
+        })
+    });
+    quote! {
+        #input
+
+        impl #name {
+            /// Whether it changes what is a system admin's to change.
+            pub fn is_for_system_admins(&self) -> bool {
+                let asked: [bool; _] = [#(self.#admins.is_set()),*];
+                asked.contains(&true)
+            }
+
+            /// Changes the row, and says what happened to it: of several things the one with the weightiest verb.
+            ///
+            /// # Errors
+            /// Those of the columns.
+            pub fn apply(&self, row: &mut #model) -> Result<::rollbook::core::verb::Verb, ::rollbook::core::problem::Problem> {
+                let columns = #view::columns(row);
+                #(#plain)*
+                let mut verb = ::rollbook::core::verb::Verb::Updated;
+                #(#special)*
+                Ok(verb)
+            }
+        }
+
+        impl ::rollbook::core::verbs::Edited for #view {
+            type Edit = #name;
+
+            fn is_for_system_admins(edit: &#name) -> bool {
+                edit.is_for_system_admins()
+            }
+
+            fn apply(edit: &#name, row: &mut #model) -> Result<::rollbook::core::verb::Verb, ::rollbook::core::problem::Problem> {
+                edit.apply(row)
+            }
+        }
+    }
+}
+
+/// Which rows to list.
+pub fn list(resource: &Declaration) -> TokenStream {
+    let filters = resource.fields.iter();
+    let filters: Vec<_> = filters
+        .filter_map(|field| Some((field, field.filter.as_ref()?)))
+        .collect();
+    let (view, entity) = (&resource.name, resource.of_entity("Entity"));
+    let name = format_ident!("List{}s", view);
+    let fields = filters.iter().map(|(field, filter)| {
+        let kind = match &filter.used.takes {
+            Some(takes) => takes.to_token_stream(),
+            None => {
+                let kind = inner(&field.kind).unwrap_or(&field.kind);
+                quote_spanned!(field.at()=> Option<#kind>)
+            }
+        };
+        Taken {
+            field,
+            used: &filter.used,
+            kind,
+            description: Description::Filter,
+        }
+    });
+    let title = format!(" Which {}s to list.", resource.noun);
+    let search = resource.search.iter().map(|words| Added {
+        ident: Ident::new("q", words.span()),
+        kind: quote!(Option<::rollbook::core::text::SearchText>),
+        doc: words.clone(),
+    });
+    let place = [
+        Added::new(
+            "limit",
+            quote!(::rollbook::core::page::Limit),
+            "How many, at most.",
+        ),
+        Added::new(
+            "cursor",
+            quote!(Option<::rollbook::core::page::CursorText>),
+            "Where to go on: the `next_cursor` of the page before.",
+        ),
+    ];
+    let added: Vec<_> = search.chain(place).collect();
+    let input = input_with(resource, &name, &title, fields, &added);
+    let narrowed = filters
+        .iter()
+        .filter(|(_, filter)| filter.used.takes.is_none());
+    let narrowed = narrowed.map(|(field, filter)| {
+        if let Some(with) = &filter.with {
+            let ident = &field.ident;
+            return quote_spanned! {with.span()=>
+                if let Some(value) = self.#ident { select = #with(caller, select, value); }
+            };
+        }
+        let (ident, variant) = (&field.ident, field.variant(resource));
+        let eq = quote!(::rollbook::kit::sea_orm::ColumnTrait::eq(&#variant, value));
+        let concerns = (resource.organization.as_ref() == Some(ident))
+            .then(|| quote!(caller.concerns(self.#ident);));
+        let otherwise = filter.without.as_ref().map(|without| {
+            quote_spanned! {without.span()=>
+                else { select = select.filter(::rollbook::kit::sea_orm::ColumnTrait::ne(&#variant, #without)); }
+            }
+        });
+        quote! {
+            #concerns
+            if let Some(value) = self.#ident { select = select.filter(#eq); } #otherwise
+        }
+    });
+    let searched: Vec<_> = resource
+        .columns()
+        .filter(|field| field.search)
+        .map(|field| field.variant(resource))
+        .collect();
+    let searched = (resource.search.is_some() && !searched.is_empty()).then(|| {
+        quote! {
+            if let Some(text) = &self.q {
+                select = select.filter(::rollbook::core::page::any_contains(caller, [#(#searched),*], text));
+            }
+        }
+    });
+    quote! {
+        #input
+
+        impl #name {
+            /// Narrows a select to what is asked for, and says which page of it.
+            #[allow(unused_mut, clippy::needless_pass_by_value, reason = "some lists have no filter")]
+            pub fn narrow(
+                self,
+                caller: &::rollbook::core::caller::Caller,
+                mut select: ::rollbook::kit::sea_orm::Select<#entity>,
+            ) -> (::rollbook::kit::sea_orm::Select<#entity>, ::rollbook::core::page::Place) {
+                use ::rollbook::kit::sea_orm::QueryFilter as _;
+                let _ = caller;
+                #(#narrowed)*
+                #searched
+                (select, (self.limit, self.cursor))
+            }
+        }
+
+        impl ::rollbook::core::verbs::Listed for #view {
+            type List = #name;
+
+            fn narrow(
+                list: #name,
+                caller: &::rollbook::core::caller::Caller,
+                select: ::rollbook::kit::sea_orm::Select<#entity>,
+            ) -> (::rollbook::kit::sea_orm::Select<#entity>, ::rollbook::core::page::Place) {
+                list.narrow(caller, select)
+            }
+        }
+    }
+}
