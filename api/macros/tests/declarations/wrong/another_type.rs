@@ -1,6 +1,6 @@
-//! The column is text, the field a time.
+//! The column is text, the field an id.
 
-use rollbook::core::text::{Line50, Name, Slug, Timestamp};
+use rollbook::core::text::{Line50, Name, Slug};
 use rollbook::kit::uuid::Uuid;
 use rollbook::resource;
 
@@ -31,7 +31,7 @@ pub struct Project {
     name: Name,
     /// What it is about.
     #[input]
-    summary: Option<Timestamp>,
+    summary: Option<Uuid>,
     #[secret]
     token: Option<String>,
     /// Whether it is worked on.
