@@ -16,12 +16,12 @@ use super::{
     config::{DatabaseSettings, LogSettings},
     output::{OutputFormat, print_for_good},
 };
-use crate::core::authorization::Scope;
 use crate::core::credential::NewKey;
 use crate::core::event::Origin;
 use crate::core::input::{Fault, Field};
 use crate::core::password::Hasher;
 use crate::core::problem::Problem;
+use crate::core::scope::Scope;
 use crate::core::text::{Email, Name, Password};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     core::{
-        authorization::Scope,
         clock,
         input::Field,
         log,
+        scope::Scope,
         text::{Name, Timestamp},
     },
     database::{ConnectError, Database, Pools, SchemaError, connect, require_current},

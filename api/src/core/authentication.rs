@@ -15,18 +15,13 @@ use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::authorization::{Action, Collection, Scope, Scopes};
-use super::caller::Principal;
 use super::credential;
+use super::principal::Principal;
 use super::problem::{Kind, Problem};
+use super::scope::{Action, Collection, Scope, Scopes};
 use super::state::State;
 use super::usage::Use;
 use super::{clock, request};
-
-/// The one answer to every credential that is not good.
-pub fn unauthenticated() -> Problem {
-    Problem::new(Kind::Unauthenticated, "No valid credential was sent.")
-}
 
 /// Middleware of `/v1`: authenticates, and checks that the key's scopes reach the collection.
 pub async fn authenticate(
@@ -86,8 +81,10 @@ struct KeyRow {
 
 async fn principal(state: &State, request: &HttpRequest) -> Result<Principal, Problem> {
     let key = presented(request)?;
-    let key_id = credential::public_id(key).ok_or_else(unauthenticated)?;
-    let row = find(state, key_id).await?.ok_or_else(unauthenticated)?;
+    let key_id = credential::public_id(key).ok_or_else(Problem::unauthenticated)?;
+    let row = find(state, key_id)
+        .await?
+        .ok_or_else(Problem::unauthenticated)?;
     // Of a key that was revoked, too: who uses it still? Not of one whose secret is wrong, which anybody can make up.
     if credential::matches(key, &row.key_hash) {
         request::record_api_key(request, row.id);
@@ -98,7 +95,7 @@ async fn principal(state: &State, request: &HttpRequest) -> Result<Principal, Pr
         && row.expires_at.is_none_or(|end| end.to_utc() > now)
         && row.user_status == UserStatus::Active;
     if !good {
-        return Err(unauthenticated());
+        return Err(Problem::unauthenticated());
     }
     state.usage.note(row.id, || Use::of(request, now));
     Ok(Principal {
@@ -139,7 +136,7 @@ async fn find(state: &State, key_id: &str) -> Result<Option<KeyRow>, Problem> {
 /// The one key that was sent, in `Authorization: Bearer` or in `X-Api-Key`. Clients that know both send it in both.
 ///
 /// # Errors
-/// `unauthenticated` where there is none, or more than one.
+/// `Problem::unauthenticated` where there is none, or more than one.
 fn presented(request: &HttpRequest) -> Result<&str, Problem> {
     let headers = request.headers();
     let authorizations = headers.get_all(header::AUTHORIZATION).map(|value| {
@@ -151,11 +148,11 @@ fn presented(request: &HttpRequest) -> Result<&str, Problem> {
         .map(|value| value.to_str().ok().map(str::trim));
     let mut sent = authorizations.chain(keys);
     // What cannot be read as a key is a credential all the same.
-    let first = sent.next().ok_or_else(unauthenticated)?;
+    let first = sent.next().ok_or_else(Problem::unauthenticated)?;
     if sent.any(|other| other != first) {
         let detail =
             "Two credentials that differ were sent. Send one, in Authorization or in X-Api-Key.";
         return Err(Problem::new(Kind::Unauthenticated, detail));
     }
-    first.ok_or_else(unauthenticated)
+    first.ok_or_else(Problem::unauthenticated)
 }

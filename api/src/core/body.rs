@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::input::{Fields, Input};
 use super::json::DEEPEST;
-use super::problem::{FieldError, Kind, Problem};
+use super::problem::{Kind, Problem};
 use super::state::State;
 
 /// A body of this form.
@@ -145,14 +145,4 @@ fn fingerprint(request: &HttpRequest, body: &[u8]) -> Fingerprint {
     }
     hash.update(body);
     Fingerprint(hash.finalize().to_vec())
-}
-
-/// The fault of one parameter.
-pub fn bad_parameter(name: &str, code: &'static str, detail: &str) -> Problem {
-    let error = FieldError {
-        pointer: format!("/{name}"),
-        code,
-        detail: detail.to_owned(),
-    };
-    Problem::faulty(Kind::BadParameter, vec![error])
 }

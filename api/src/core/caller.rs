@@ -5,38 +5,20 @@ use std::rc::Rc;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
-use chrono::{DateTime, FixedOffset};
-use entity::sea_orm_active_enums::UserRole;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::authorization::Scopes;
-use super::body::{Fingerprint, bad_parameter};
+use super::body::Fingerprint;
 use super::event::Origin;
 use super::idempotency::IdempotencyKey;
+use super::peer::peer;
+use super::principal::Principal;
 use super::problem::Problem;
 use super::request::{self, RequestIds};
 use super::state::State;
 use super::unit_of_work::UnitOfWork;
 use crate::database::Database;
-
-/// What a credential stands for, as it was at the start of the request.
-#[derive(Clone, Debug)]
-pub struct Principal {
-    /// The person.
-    pub user_id: Uuid,
-    /// The person's role in the whole system.
-    pub role: UserRole,
-    /// The API key's row.
-    pub api_key_id: Uuid,
-    /// What the key may be used for.
-    pub scopes: Scopes,
-    /// The one organization that the key is restricted to.
-    pub organization_id: Option<Uuid>,
-    /// When the key ends.
-    pub expires_at: Option<DateTime<FixedOffset>>,
-}
 
 /// The authenticated caller of a request.
 #[derive(Clone)]
@@ -119,7 +101,7 @@ impl Caller {
 
     /// The peer's address.
     pub fn ip_address(&self) -> Option<String> {
-        request::peer(&self.request).map(|address| address.to_string())
+        peer(&self.request).map(|address| address.to_string())
     }
 
     /// The peer's program, as it says, cut to what the column takes.
@@ -144,7 +126,11 @@ impl Caller {
         });
         let (Some(text), None) = (text, values.next()) else {
             let detail = "Must be sent once, with 1 to 255 visible ASCII characters.";
-            return Err(bad_parameter("Idempotency-Key", "invalid-key", detail));
+            return Err(Problem::bad_parameter(
+                "Idempotency-Key",
+                "invalid-key",
+                detail,
+            ));
         };
         let fingerprint = self.request.extensions().get::<Fingerprint>().cloned();
         let fingerprint =
@@ -170,6 +156,6 @@ impl FromRequest for Caller {
                 request: request.clone(),
                 state,
             });
-        std::future::ready(caller.ok_or_else(super::authentication::unauthenticated))
+        std::future::ready(caller.ok_or_else(Problem::unauthenticated))
     }
 }

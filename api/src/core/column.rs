@@ -3,22 +3,20 @@
 
 use std::fmt::Debug;
 
-use chrono::{DateTime, FixedOffset};
 use sea_orm::prelude::Json;
 use sea_orm::{ActiveModelTrait, IdenStatic, Iterable, TryIntoModel};
 use serde::Serialize;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
     Array, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
-use utoipa::openapi::{Ref, RefOr};
 use uuid::Uuid;
 
-use super::authorization::{Permissions, Scope};
 use super::input::{self, List};
 use super::json::JsonObject;
 use super::merge_patch;
 use super::problem::Problem;
-use super::text::Timestamp;
+use super::scope::{Permissions, Scope};
 
 /// A type that a column of a resource can be declared with.
 #[diagnostic::on_unimplemented(
@@ -132,30 +130,6 @@ as_it_is! {
     i64: |number: &mut i64| *number, Type::Integer, Some(KnownFormat::Int64);
     // Text that the server makes: no request can have it.
     String: std::mem::take, Type::String, None;
-}
-
-impl ColumnType for Timestamp {
-    type Stored = DateTime<FixedOffset>;
-    type Shown = Self;
-
-    fn store(self) -> Self::Stored {
-        self.into()
-    }
-
-    fn show(stored: &mut Self::Stored) -> Self {
-        (*stored).into()
-    }
-
-    fn shown_schema(description: &str) -> RefOr<Schema> {
-        let mut reference = Ref::from_schema_name("Timestamp");
-        reference.description = description.to_owned();
-        RefOr::Ref(reference)
-    }
-
-    fn components(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        let schema = <Self as utoipa::PartialSchema>::schema();
-        schemas.push(("Timestamp".to_owned(), schema));
-    }
 }
 
 impl ColumnType for JsonObject {

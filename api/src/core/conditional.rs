@@ -8,7 +8,6 @@ use actix_web::http::header::{self, HeaderName};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use regex::Regex;
 
-use super::body::bad_parameter;
 use super::problem::{Kind, Problem};
 use super::resource::View;
 
@@ -131,7 +130,7 @@ fn tags(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Proble
 }
 
 fn not_tags(name: &HeaderName) -> Problem {
-    bad_parameter(
+    Problem::bad_parameter(
         name.as_str(),
         "invalid-etag",
         "Must be entity tags in double quotes, separated by commas, or *.",

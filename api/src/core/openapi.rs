@@ -12,11 +12,11 @@ use utoipa::openapi::server::ServerBuilder;
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
-use super::authorization::{Action, Collection, Scope};
 use super::openapi_components::{self as components, reference};
 use super::openapi_examples::{example, give_parameter_example};
 use super::openapi_schemas as schemas;
 use super::problem::{FieldError, Kind, ProblemDocument};
+use super::scope::{Action, Collection, Scope};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 

@@ -22,8 +22,9 @@ use super::caller::Caller;
 use super::characters;
 use super::input::{Fault, Field, parse_id};
 use super::problem::{Kind, Problem};
-use super::resource::{Resource, Row};
+use super::resource::Row;
 use super::text::SearchText;
+use super::visibility::Shown;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -113,7 +114,7 @@ impl Cursor {
 ///
 /// # Errors
 /// `bad-cursor` for a cursor of another list; the database's.
-pub async fn oldest_first<R: Resource>(
+pub async fn oldest_first<R: Shown>(
     caller: &Caller,
     request: &HttpRequest,
     select: Select<R::Entity>,

@@ -173,6 +173,21 @@ impl Problem {
         }))
     }
 
+    /// The fault of one parameter.
+    pub fn bad_parameter(name: &str, code: &'static str, detail: &str) -> Self {
+        let error = FieldError {
+            pointer: format!("/{name}"),
+            code,
+            detail: detail.to_owned(),
+        };
+        Self::faulty(Kind::BadParameter, vec![error])
+    }
+
+    /// The one answer to every credential that is not good.
+    pub fn unauthenticated() -> Self {
+        Self::new(Kind::Unauthenticated, "No valid credential was sent.")
+    }
+
     /// Nothing here that the caller may see. Always the same bytes, but for the request's id.
     pub fn not_found() -> Self {
         Self::new(Kind::NotFound, "There is nothing here that you may see.")

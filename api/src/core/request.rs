@@ -14,20 +14,14 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::caller::Principal;
 use super::clock;
 use super::in_flight::Sending;
+use super::peer::peer;
+use super::principal::Principal;
 use super::problem::{self, Kind, Problem};
 use super::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The address of whoever sent it; that of an IPv4 client in its own form, whatever the server listens on.
-pub fn peer(request: &HttpRequest) -> Option<IpAddr> {
-    request
-        .peer_addr()
-        .map(|address| address.ip().to_canonical())
-}
 
 /// The ids by which a request is found again.
 #[derive(Clone, Debug)]

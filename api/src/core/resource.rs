@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::caller::Caller;
 use super::json;
 use super::problem::Problem;
 use super::verb::Verb;
@@ -74,8 +73,6 @@ pub trait Resource: View + Sized + 'static {
     fn organization(row: &Row<Self>) -> Option<Uuid>;
     /// What a row touches beside itself: kind and id of each.
     fn touches(row: &Row<Self>) -> Vec<(&'static str, Uuid)>;
-    /// What of the row leaves for a caller.
-    fn seen_by(caller: &Caller, row: Row<Self>) -> Self;
     /// Whether the row is there only as the trace of one that was removed.
     fn is_gone(row: &Row<Self>) -> bool;
     /// The condition that rows are not gone.

@@ -301,6 +301,30 @@ impl utoipa::PartialSchema for Timestamp {
 
 impl utoipa::ToSchema for Timestamp {}
 
+impl ColumnType for Timestamp {
+    type Stored = DateTime<chrono::FixedOffset>;
+    type Shown = Self;
+
+    fn store(self) -> Self::Stored {
+        self.into()
+    }
+
+    fn show(stored: &mut Self::Stored) -> Self {
+        (*stored).into()
+    }
+
+    fn shown_schema(description: &str) -> RefOr<Schema> {
+        let mut reference = utoipa::openapi::Ref::from_schema_name("Timestamp");
+        reference.description = description.to_owned();
+        RefOr::Ref(reference)
+    }
+
+    fn components(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        let schema = <Self as utoipa::PartialSchema>::schema();
+        schemas.push(("Timestamp".to_owned(), schema));
+    }
+}
+
 /// An IP address, whatever its spelling. One of IPv4 that was mapped into IPv6 is that of IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub IpAddr);

@@ -19,7 +19,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::request::peer;
+use super::peer::peer;
 use crate::database::{Database, Transaction};
 
 /// How often what was gathered is written.

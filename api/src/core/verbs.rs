@@ -19,7 +19,6 @@ use utoipa_actix_web::OpenApiFactory;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::authorization::{Action, Collection, Scope};
 use super::body::Body;
 use super::caller::Caller;
 use super::clock;
@@ -29,9 +28,11 @@ use super::page::{self, Page, Place};
 use super::problem::Problem;
 use super::query::{Id, Query};
 use super::resource::{Resource, Row};
+use super::scope::{Action, Collection, Scope};
 use super::tenancy;
 use super::unit_of_work::UnitOfWork;
 use super::verb::Verb;
+use super::visibility::{Shown, Visible};
 
 /// A resource of which there is a list. Made by [`#[resource]`](crate::resource).
 pub trait Listed: Resource {
@@ -47,13 +48,13 @@ pub trait Listed: Resource {
 }
 
 /// A resource that is made by a request. Made by [`#[resource]`](crate::resource).
-pub trait Made: Resource {
+pub trait Made: Shown {
     /// What one is made from.
     type New: Input + ToSchema + 'static;
 }
 
 /// A resource that is changed by a merge patch. Made by [`#[resource]`](crate::resource).
-pub trait Edited: Resource {
+pub trait Edited: Shown {
     /// The merge patch.
     type Edit: Input + ToSchema + 'static;
 
@@ -65,17 +66,6 @@ pub trait Edited: Resource {
     /// # Errors
     /// Those of the columns.
     fn apply(edit: &Self::Edit, row: &mut Row<Self>) -> Result<Verb, Problem>;
-}
-
-/// Who sees a resource.
-pub trait Visible: Resource {
-    /// The rows that exist for the caller, in whatever state.
-    fn visible(caller: &Caller) -> Select<Self::Entity>;
-
-    /// The same, in the form in which indexes find many of them.
-    fn listed(caller: &Caller) -> Select<Self::Entity> {
-        Self::visible(caller)
-    }
 }
 
 /// Who changes a resource, and what else happens then. As it stands, admins of the organization that a row belongs to do,

@@ -1,8 +1,11 @@
 //! What a database error means: whose fault it is, whether to try again, and which constraint spoke.
 
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-use super::storage::FileLost;
 use crate::core::problem::{Kind, Problem};
 
 /// What is said of a full disk.
@@ -172,5 +175,19 @@ impl Problem {
     /// Whether it says that the database is unreachable or busy.
     pub fn is_unavailable(&self) -> bool {
         self.kind() == Kind::Unavailable
+    }
+}
+
+/// The path names another file than the one that is open, or none: what is written goes nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("the database file {} was removed or replaced while it was open", path.display())]
+pub struct FileLost {
+    pub(super) path: PathBuf,
+}
+
+impl From<FileLost> for DbErr {
+    fn from(lost: FileLost) -> Self {
+        let error = sqlx::Error::Io(io::Error::new(io::ErrorKind::NotFound, lost));
+        Self::Conn(RuntimeErr::SqlxError(Arc::new(error)))
     }
 }

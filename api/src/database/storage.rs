@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::DbErr;
 
-use super::fault::{Fault, classify};
+use super::fault::{Fault, FileLost, classify};
 
 /// With less than this nothing can be written that is worth the name: a transaction of SQLite takes a few pages.
 #[cfg(unix)]
@@ -28,13 +28,6 @@ pub struct Storage {
 struct OpenFile {
     path: PathBuf,
     identity: Identity,
-}
-
-/// The path names another file than the one that is open, or none: what is written goes nowhere.
-#[derive(Debug, thiserror::Error)]
-#[error("the database file {} was removed or replaced while it was open", path.display())]
-pub struct FileLost {
-    path: PathBuf,
 }
 
 /// Device and number of a file. Never found out by opening it: to close it again would take the locks away that SQLite
@@ -131,12 +124,5 @@ impl Storage {
     #[cfg(not(unix))]
     fn has_no_space(&self) -> bool {
         false
-    }
-}
-
-impl From<FileLost> for DbErr {
-    fn from(lost: FileLost) -> Self {
-        let error = sqlx::Error::Io(io::Error::new(io::ErrorKind::NotFound, lost));
-        Self::Conn(RuntimeErr::SqlxError(Arc::new(error)))
     }
 }

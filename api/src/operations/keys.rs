@@ -12,10 +12,10 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::core::authorization::Scope;
 use crate::core::credential::NewKey;
 use crate::core::input::{Field, parse_id};
 use crate::core::problem::Problem;
+use crate::core::scope::Scope;
 use crate::core::text::{Email, Name, Timestamp};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;

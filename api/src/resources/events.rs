@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use crate::core::authorization::{Action, Collection, Scope};
 use crate::core::caller::Caller;
 use crate::core::clock;
 use crate::core::conditional;
@@ -21,6 +20,7 @@ use crate::core::input::parse_id;
 use crate::core::page::{self, Cursor, CursorText, Limit, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
+use crate::core::scope::{Action, Collection, Scope};
 use crate::core::text::{Address, AggregateType, EventType, Identifier, Tag, Timestamp};
 use crate::{enum_field, input};
 

@@ -159,7 +159,9 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
             fn living() -> ::rollbook::kit::sea_orm::Condition {
                 ::rollbook::kit::sea_orm::Condition::all()#(#living)*
             }
+        }
 
+        impl ::rollbook::core::visibility::Shown for #name {
             fn seen_by(caller: &::rollbook::core::caller::Caller, row: #model) -> Self {
                 #seen
             }
