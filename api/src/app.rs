@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use utoipa_actix_web::{AppExt, scope};
 
-use crate::cli::config::ServeSettings;
+use crate::app_settings::ServeSettings;
 use crate::core::idempotency::{self, Running};
 use crate::core::in_flight::InFlight;
 use crate::core::metrics::Metrics;

@@ -4,6 +4,7 @@
 extern crate self as rollbook;
 
 pub mod app;
+pub mod app_settings;
 pub mod cli;
 pub mod core;
 pub mod database;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::app::{self, App, Upkeep};
+use api::app_settings::ServeSettings;
 use api::cli::bootstrap::{self, BootstrapArguments};
-use api::cli::config::{DatabaseSettings, ServeSettings};
 use api::cli::output::OutputFormat;
+use api::database::DatabaseSettings;
 use api::database::{Database, Pools, connect};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -7,13 +7,43 @@ use std::{
     str::FromStr,
 };
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt,
     layer::SubscriberExt,
     util::{SubscriberInitExt, TryInitError},
 };
+
+/// What is logged to standard error, and in which form.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Log")]
+pub struct LogSettings {
+    /// What is logged: error, warn, info, debug, trace or off, and TARGET=LEVEL for a part, separated by commas
+    #[arg(
+        hide_short_help = true,
+        id = "log_filter",
+        long = "log",
+        env = "ROLLBOOK_LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        global = true
+    )]
+    pub filter: LogFilter,
+
+    /// The form of the log: lines for people, or one JSON object per line
+    #[arg(
+        hide_short_help = true,
+        id = "log_format",
+        long = "log-format",
+        env = "ROLLBOOK_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "pretty",
+        value_enum,
+        global = true
+    )]
+    pub format: LogFormat,
+}
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -32,6 +32,7 @@ pub mod query;
 pub mod request;
 pub mod resource;
 pub mod scope;
+pub mod setting;
 pub mod space;
 pub mod state;
 pub mod tenancy;

@@ -13,6 +13,7 @@ use sea_orm::{
 };
 use tokio::time::timeout;
 
+use super::settings::DatabaseSettings;
 use super::{
     DatabaseUrlError, Pool, PoolUsage, Storage,
     fault::is_full,
@@ -20,7 +21,6 @@ use super::{
     private_file, session,
     url::{SqliteFile, Target, address},
 };
-use crate::cli::config::DatabaseSettings;
 
 /// How long a SQLite connection waits for a lock that another process holds.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);

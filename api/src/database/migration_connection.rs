@@ -10,7 +10,7 @@ use sea_orm::{
 use super::connect::{
     ConnectError, close, connect_before_migrations, connect_for_migrations, postgres_connection,
 };
-use crate::cli::config::DatabaseSettings;
+use super::settings::DatabaseSettings;
 
 /// Names the lock among all advisory locks of a database; any number would do, this one says whose it is.
 const LOCK: i64 = i64::from_be_bytes(*b"rollbook");

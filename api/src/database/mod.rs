@@ -10,6 +10,7 @@ mod private_file;
 mod schema_version;
 mod server_mark;
 mod session;
+mod settings;
 mod storage;
 mod url;
 
@@ -26,5 +27,6 @@ pub(crate) use private_file::private_file;
 pub(crate) use schema_version::is_missing;
 pub use schema_version::{SchemaError, SchemaState, check, require_current};
 pub use server_mark::ServerMark;
+pub use settings::DatabaseSettings;
 pub use storage::Storage;
 pub use url::{DatabaseUrl, DatabaseUrlError, PostgresEnvironment};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::cli::config::DatabaseSettings;
+use api::database::DatabaseSettings;
 use api::database::connect_for_examination;
 use api::operations::Progress;
 use api::operations::Severity;

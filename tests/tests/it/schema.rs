@@ -1,7 +1,7 @@
 //! `rollbook schema diff`: each way in which a schema can differ is found, told with its mend, and mended by it.
 
 use ::migration::{Migrator, MigratorTrait};
-use api::cli::config::DatabaseSettings;
+use api::database::DatabaseSettings;
 use api::database::connect_for_examination;
 use api::operations::doctor::Options;
 use api::operations::schema::{Comparison, DocumentError, compare, document};

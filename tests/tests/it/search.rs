@@ -1,6 +1,6 @@
 //! Free text: `q` of organizations and users.
 
-use api::cli::config::ServeSettings;
+use api::app_settings::ServeSettings;
 use rstest::rstest;
 use serde_json::json;
 use tests::database::{execute, text_rows};

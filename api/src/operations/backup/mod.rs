@@ -19,7 +19,7 @@ use sea_orm::{DatabaseConnection, DbErr};
 
 pub use manifest::{LastEvent, Manifest, ManifestError};
 
-use crate::cli::config::DatabaseSettings;
+use crate::database::DatabaseSettings;
 use crate::database::{ConnectError, close, connect_for_examination, private_file};
 use crate::operations::Progress;
 use crate::operations::doctor::{self, Report};

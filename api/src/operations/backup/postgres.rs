@@ -19,7 +19,7 @@ use tokio::process::Command;
 
 use super::manifest::Manifest;
 use super::{BackupError, RestoreOptions, carry_over, require_empty};
-use crate::cli::config::DatabaseSettings;
+use crate::database::DatabaseSettings;
 use crate::database::connect_for_examination;
 use crate::operations::environment::production_since;
 use crate::operations::schema::{Change, ObjectKind, compare};

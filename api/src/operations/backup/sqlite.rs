@@ -19,7 +19,7 @@ use sea_orm::{
 
 use super::manifest::Manifest;
 use super::{BackupError, Partial, RestoreOptions, carry_over, failed, require_empty};
-use crate::cli::config::DatabaseSettings;
+use crate::database::DatabaseSettings;
 use crate::operations::environment::production_since;
 
 pub(super) async fn copy(

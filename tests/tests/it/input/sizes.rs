@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::cli::config::ServeSettings;
+use api::app_settings::ServeSettings;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tests::{Backend, RawRequest, TestApp, content};

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use api::cli::config::ServeSettings;
+use api::app_settings::ServeSettings;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::database::execute;
