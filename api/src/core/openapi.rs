@@ -18,6 +18,9 @@ use super::openapi_schemas as schemas;
 use super::problem::{FieldError, Kind, ProblemDocument};
 use super::scope::{Action, Collection, Scope};
 
+/// What an endpoint of the core says of itself where its body has a column of a unique set; gone from the document.
+pub const MAY_REPEAT: &str = "x-may-repeat";
+
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 const DESCRIPTION: &str = "Organizations, users, memberships, API keys and an audit trail that an auditor believes: every \
@@ -123,6 +126,8 @@ struct Operation {
     has_body: bool,
     /// Whether its body says which organization it is about.
     names_organization: bool,
+    /// Whether its body has what may be there already.
+    may_repeat: bool,
     /// None where no key is needed.
     scope: Option<Scope>,
 }
@@ -149,6 +154,7 @@ impl Operation {
             path: path.to_owned(),
             method,
             has_body: operation.get("requestBody").is_some(),
+            may_repeat: operation[MAY_REPEAT] == true,
             names_organization: !body_field(operation, schemas, "organization_id").is_null(),
             scope,
         }
@@ -163,6 +169,9 @@ impl Operation {
     }
 
     fn complete(&self, operation: &mut Value, schemas: &Value) {
+        if let Some(members) = operation.as_object_mut() {
+            members.remove(MAY_REPEAT);
+        }
         self.complete_security(operation);
         self.complete_words(operation);
         self.complete_parameters(operation);
@@ -338,7 +347,8 @@ impl Operation {
     fn conflicts(&self) -> &'static [Kind] {
         use Kind::*;
         match self.id.as_str() {
-            "create_organization" | "update_organization" | "create_user" => &[AlreadyExists],
+            _ if self.may_repeat => &[AlreadyExists],
+            "create_user" => &[AlreadyExists],
             "create_membership" => &[AlreadyExists, StateConflict],
             "update_user" => &[AlreadyExists, LastOwner, StateConflict],
             "update_membership" => &[LastOwner, StateConflict],

@@ -9,6 +9,7 @@ use actix_web::{Handler, HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{IntoCondition, LockType};
 use sea_orm::{ColumnTrait, QueryFilter, Select};
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, Paths,
 };
@@ -24,6 +25,7 @@ use super::caller::Caller;
 use super::clock;
 use super::conditional::{self, Precondition};
 use super::input::{Field, Input};
+use super::openapi::MAY_REPEAT;
 use super::page::{self, Page, Place};
 use super::problem::Problem;
 use super::query::{Id, Query};
@@ -361,7 +363,13 @@ impl Endpoint {
         self
     }
 
-    fn takes<T: ToSchema>(mut self) -> Self {
+    fn takes<R: Resource, T: Input + ToSchema>(mut self) -> Self {
+        let taken = T::properties();
+        let is_taken = |column: &&str| taken.iter().any(|property| property.name == *column);
+        let mut unique = R::UNIQUE.iter().flat_map(|(columns, _)| columns.iter());
+        if unique.any(|column| is_taken(&column)) {
+            self.operation.extensions = Some(Extensions::from_iter([(MAY_REPEAT, true)]));
+        }
         let name = T::name();
         let body = RequestBodyBuilder::new().content("application/json", content_of(&name));
         self.operation.request_body = Some(RefOr::T(body.build()));
@@ -439,7 +447,7 @@ pub mod endpoints {
         let handler = super::create::<R>;
         let post = (HttpMethod::Post, guard::Post());
         Endpoint::new::<R, _, _>(("create", &words), post, false, handler)
-            .takes::<R::New>()
+            .takes::<R, R::New>()
             .answers::<R>("201", &R::name())
     }
 
@@ -458,7 +466,7 @@ pub mod endpoints {
         let handler = super::update::<R>;
         let patch = (HttpMethod::Patch, guard::Patch());
         Endpoint::new::<R, _, _>(("update", &words), patch, true, handler)
-            .takes::<R::Edit>()
+            .takes::<R, R::Edit>()
             .answers::<R>("200", &R::name())
     }
 
