@@ -71,6 +71,8 @@ pub trait Resource: View + Sized + 'static {
     fn version_column() -> Column<Self>;
     /// The organization that its events belong to.
     fn organization(row: &Row<Self>) -> Option<Uuid>;
+    /// The column of that organization.
+    fn organization_column() -> Option<Column<Self>>;
     /// What a row touches beside itself: kind and id of each.
     fn touches(row: &Row<Self>) -> Vec<(&'static str, Uuid)>;
     /// Whether the row is there only as the trace of one that was removed.

@@ -84,6 +84,14 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
         Some(column) => quote!(row.#column.into()),
         None => quote!(None),
     };
+    let organization_column = resource
+        .columns()
+        .find(|field| Some(&field.ident) == resource.organization.as_ref())
+        .map(|field| field.variant(resource));
+    let organization_column = match organization_column {
+        Some(column) => quote!(Some(#column)),
+        None => quote!(None),
+    };
     let touches = resource.columns().filter_map(|field| {
         let (kind, ident) = (field.touches.as_ref()?, &field.ident);
         Some(quote!(Option::from(row.#ident).map(|id| (#kind, id))))
@@ -142,6 +150,10 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
             fn organization(row: &#model) -> Option<::rollbook::kit::uuid::Uuid> {
                 let _ = row;
                 #organization
+            }
+
+            fn organization_column() -> Option<::rollbook::core::resource::Column<Self>> {
+                #organization_column
             }
 
             fn touches(row: &#model) -> Vec<(&'static str, ::rollbook::kit::uuid::Uuid)> {
