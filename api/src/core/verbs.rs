@@ -367,7 +367,7 @@ impl Endpoint {
         let taken = T::properties();
         let is_taken = |column: &&str| taken.iter().any(|property| property.name == *column);
         let mut unique = R::UNIQUE.iter().flat_map(|(columns, _)| columns.iter());
-        if unique.any(|column| is_taken(&column)) {
+        if unique.any(is_taken) {
             self.operation.extensions = Some(Extensions::from_iter([(MAY_REPEAT, true)]));
         }
         let name = T::name();
