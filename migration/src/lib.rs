@@ -1,8 +1,10 @@
 //! The migrations of Rollbook's database, oldest first, for PostgreSQL and for SQLite.
 
+pub use connection::connect;
 pub use sea_orm_migration::prelude::*;
 
 mod audit;
+mod connection;
 mod m20261121_000001_create_organizations;
 mod m20261121_000002_create_users;
 mod m20261121_000003_create_memberships;

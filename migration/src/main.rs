@@ -4,5 +4,5 @@ use sea_orm_migration::prelude::*;
 
 #[tokio::main]
 async fn main() {
-    cli::run_cli(migration::Migrator).await;
+    cli::run_cli_with_connection(migration::Migrator, migration::connect).await;
 }

@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::process::Output;
 
+use sea_orm::ConnectOptions;
 use tempfile::TempDir;
 use tests::database::{Backend, TestDatabase};
 use tests::{Proxy, ServerProcess, bootstrap, rollbook, told};
@@ -39,6 +40,13 @@ async fn every_command_reaches_a_database_by_an_ipv6_address() {
         let (code, _, error) = told(&run(&directory, url, arguments));
         assert_eq!(code, 0, "{arguments:?}: {error}");
     }
+    // So does the stock command.
+    let connected = migration::connect(ConnectOptions::new(url)).await;
+    connected
+        .expect("a connection")
+        .ping()
+        .await
+        .expect("an answer");
     // By a flag and by .env, as by the environment.
     let elsewhere = "postgres://127.0.0.1:1/nothing";
     let flag = ["migrate", "status", "--database-url", url];
