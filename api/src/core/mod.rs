@@ -10,6 +10,7 @@ pub mod clock;
 pub mod column;
 pub mod conditional;
 pub mod credential;
+pub mod endpoints;
 pub mod event;
 mod forms;
 pub mod idempotency;

@@ -3,20 +3,11 @@
 //! What differs from resource to resource is said by [`Rules`]. A handler that does something else is written by hand,
 //! and named beside the verbs in [`verbs!`](crate::verbs).
 
-use actix_web::dev::{AppService, HttpServiceFactory};
-use actix_web::guard::{self, Guard};
-use actix_web::{Handler, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{IntoCondition, LockType};
 use sea_orm::{ColumnTrait, QueryFilter, Select};
-use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::path::{
-    HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, Paths,
-};
-use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::OpenApiFactory;
 use uuid::Uuid;
 
 use super::answer::Answer;
@@ -24,9 +15,8 @@ use super::body::Body;
 use super::caller::Caller;
 use super::clock;
 use super::conditional::{self, Precondition};
-use super::input::{Field, Input};
-use super::openapi::MAY_REPEAT;
-use super::page::{self, Page, Place};
+use super::input::Input;
+use super::page::{self, Place};
 use super::problem::Problem;
 use super::query::{Id, Query};
 use super::resource::{Resource, Row};
@@ -203,7 +193,8 @@ pub async fn remove_all<R: Rules>(
     removed.await.map(drop)
 }
 
-async fn list<R: Listed + Visible>(
+/// Answers the verb `list`.
+pub(super) async fn list<R: Listed + Visible>(
     caller: Caller,
     query: Query<R::List>,
     request: HttpRequest,
@@ -212,7 +203,8 @@ async fn list<R: Listed + Visible>(
     page::oldest_first::<R>(&caller, &request, select, place).await
 }
 
-async fn create<R: Made + Rules>(
+/// Answers the verb `create`.
+pub(super) async fn create<R: Made + Rules>(
     caller: Caller,
     body: Body<R::New>,
 ) -> Result<HttpResponse, Problem>
@@ -232,7 +224,8 @@ where
         .await
 }
 
-async fn read<R: Visible>(
+/// Answers the verb `read`.
+pub(super) async fn read<R: Visible>(
     caller: Caller,
     id: Id,
     request: HttpRequest,
@@ -241,7 +234,8 @@ async fn read<R: Visible>(
     conditional::read(&request, &R::seen_by(&caller, row))
 }
 
-async fn update<R: Edited + Rules>(
+/// Answers the verb `update`.
+pub(super) async fn update<R: Edited + Rules>(
     caller: Caller,
     id: Id,
     precondition: Precondition,
@@ -259,6 +253,10 @@ async fn update<R: Edited + Rules>(
                     precondition.check(R::version_of(row))?;
                     let before = row.clone();
                     let verb = R::apply(&body.0, row)?;
+                    // The right to change it is one in the organization that it is in.
+                    if R::organization(&before) != R::organization(row) {
+                        return Err(Problem::forbidden("It stays in its organization."));
+                    }
                     R::may_become(&caller, &before, row)?;
                     Ok(verb)
                 })
@@ -268,7 +266,8 @@ async fn update<R: Edited + Rules>(
         .await
 }
 
-async fn remove<R: Rules>(
+/// Answers the verb `remove`.
+pub(super) async fn remove<R: Rules>(
     caller: Caller,
     id: Id,
     precondition: Precondition,
@@ -303,201 +302,4 @@ pub trait IntoRow<R: Resource> {
     /// # Errors
     /// Those of `blank`.
     fn into_row(self) -> Result<Row<R>, Problem>;
-}
-
-/// One verb of a collection, as the server and the OpenAPI document have it.
-pub struct Endpoint {
-    resource: actix_web::Resource,
-    path: String,
-    method: HttpMethod,
-    operation: Operation,
-    schemas: Vec<(String, RefOr<Schema>)>,
-}
-
-impl Endpoint {
-    fn new<R: Resource, H, Arguments>(
-        (verb, words): (&str, &str),
-        (method, guard): (HttpMethod, impl Guard + 'static),
-        names_one: bool,
-        handler: H,
-    ) -> Self
-    where
-        H: Handler<Arguments, Output = Result<HttpResponse, Problem>>,
-        Arguments: actix_web::FromRequest + 'static,
-    {
-        let collection = R::COLLECTION.trim_start_matches("/v1/");
-        let path = match names_one {
-            true => format!("/{collection}/{{id}}"),
-            false => format!("/{collection}"),
-        };
-        let subject = match verb {
-            "list" => collection.replace('-', "_"),
-            _ => R::AGGREGATE.to_owned(),
-        };
-        let mut operation = OperationBuilder::new()
-            .operation_id(Some(format!("{verb}_{subject}")))
-            .tag(collection)
-            .summary(Some(words.trim()));
-        if names_one {
-            let id = ParameterBuilder::new()
-                .name("id")
-                .parameter_in(ParameterIn::Path)
-                .description(Some(format!("The {}'s id", R::NOUN)))
-                .required(Required::True)
-                .schema(Some(Uuid::schema()));
-            operation = operation.parameter(id);
-        }
-        Self {
-            resource: web::resource(path.as_str()).guard(guard).to(handler),
-            path,
-            method,
-            operation: operation.build(),
-            schemas: Vec::new(),
-        }
-    }
-
-    fn answers<T: ToSchema>(mut self, status: &str, name: &str) -> Self {
-        let response = ResponseBuilder::new().content("application/json", content_of(name));
-        self.may_answer(status, response);
-        self.names::<T>(name);
-        self
-    }
-
-    fn takes<R: Resource, T: Input + ToSchema>(mut self) -> Self {
-        let taken = T::properties();
-        let is_taken = |column: &&str| taken.iter().any(|property| property.name == *column);
-        let mut unique = R::UNIQUE.iter().flat_map(|(columns, _)| columns.iter());
-        if unique.any(is_taken) {
-            self.operation.extensions = Some(Extensions::from_iter([(MAY_REPEAT, true)]));
-        }
-        let name = T::name();
-        let body = RequestBodyBuilder::new().content("application/json", content_of(&name));
-        self.operation.request_body = Some(RefOr::T(body.build()));
-        self.names::<T>(&name);
-        self
-    }
-
-    fn may_answer(&mut self, status: &str, response: ResponseBuilder) {
-        let responses = &mut self.operation.responses.responses;
-        responses.insert(status.to_owned(), RefOr::T(response.build()));
-    }
-
-    fn names<T: ToSchema>(&mut self, name: &str) {
-        self.schemas.push((name.to_owned(), T::schema()));
-        T::schemas(&mut self.schemas);
-    }
-}
-
-fn content_of(name: &str) -> utoipa::openapi::Content {
-    let schema = Ref::from_schema_name(name);
-    ContentBuilder::new().schema(Some(schema)).build()
-}
-
-impl HttpServiceFactory for Endpoint {
-    fn register(self, config: &mut AppService) {
-        self.resource.register(config);
-    }
-}
-
-impl OpenApiFactory for Endpoint {
-    fn paths(&self) -> Paths {
-        let item = PathItem::new(self.method.clone(), self.operation.clone());
-        Paths::builder().path(self.path.clone(), item).build()
-    }
-
-    fn schemas(&self, schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.extend(self.schemas.iter().cloned());
-    }
-}
-
-/// The endpoints of a resource, each with what the document says of it.
-pub mod endpoints {
-    use super::*;
-
-    fn words_or(words: &str, usual: String) -> String {
-        match words.trim() {
-            "" => usual,
-            own => own.replace('\n', " ").replace("  ", " "),
-        }
-    }
-
-    /// `GET` of the collection.
-    pub fn list<R: Listed + Visible + ToSchema>(words: &str) -> Endpoint
-    where
-        Page<R>: ToSchema,
-    {
-        let page = format!("Page_{}", R::name());
-        let usual = format!("List the {}s that you may see, oldest first.", R::NOUN);
-        let words = words_or(words, usual);
-        let handler = super::list::<R>;
-        let get = (HttpMethod::Get, guard::Get());
-        let mut endpoint = Endpoint::new::<R, _, _>(("list", &words), get, false, handler)
-            .answers::<Page<R>>("200", &page);
-        let parameters = R::List::into_params(|| None);
-        endpoint.operation.parameters = Some(parameters.into_iter().map(RefOr::T).collect());
-        endpoint
-    }
-
-    /// `POST` to the collection.
-    pub fn create<R: Made + Rules + ToSchema>(words: &str) -> Endpoint
-    where
-        R::New: IntoRow<R> + Clone,
-    {
-        let words = words_or(words, format!("Create {}.", with_article(R::NOUN)));
-        let handler = super::create::<R>;
-        let post = (HttpMethod::Post, guard::Post());
-        Endpoint::new::<R, _, _>(("create", &words), post, false, handler)
-            .takes::<R, R::New>()
-            .answers::<R>("201", &R::name())
-    }
-
-    /// `GET` of one.
-    pub fn read<R: Visible + ToSchema>(words: &str) -> Endpoint {
-        let words = words_or(words, format!("Read one {}.", R::NOUN));
-        let handler = super::read::<R>;
-        let get = (HttpMethod::Get, guard::Get());
-        Endpoint::new::<R, _, _>(("read", &words), get, true, handler)
-            .answers::<R>("200", &R::name())
-    }
-
-    /// `PATCH` of one.
-    pub fn update<R: Edited + Rules + ToSchema>(words: &str) -> Endpoint {
-        let words = words_or(words, format!("Change {}.", with_article(R::NOUN)));
-        let handler = super::update::<R>;
-        let patch = (HttpMethod::Patch, guard::Patch());
-        Endpoint::new::<R, _, _>(("update", &words), patch, true, handler)
-            .takes::<R, R::Edit>()
-            .answers::<R>("200", &R::name())
-    }
-
-    /// `DELETE` of one.
-    pub fn remove<R: Rules>(words: &str) -> Endpoint {
-        let words = words_or(words, format!("Delete {}.", with_article(R::NOUN)));
-        let handler = super::remove::<R>;
-        let delete = (HttpMethod::Delete, guard::Delete());
-        let mut endpoint = Endpoint::new::<R, _, _>(("delete", &words), delete, true, handler);
-        endpoint.may_answer("204", ResponseBuilder::new());
-        endpoint
-    }
-
-    fn with_article(noun: &str) -> String {
-        match noun.to_lowercase().starts_with(['a', 'e', 'i', 'o']) {
-            true => format!("an {noun}"),
-            false => format!("a {noun}"),
-        }
-    }
-}
-
-/// The routes of a resource: which of the five verbs it has, each with its words where they are not the usual ones, and
-/// then the handlers that are written by hand.
-#[macro_export]
-macro_rules! verbs {
-    ($resource:ty: $($(#[doc = $words:literal])* $verb:ident),+ $(; $($handler:path),+)? $(,)?) => {
-        /// The routes of this file.
-        pub fn routes(config: &mut $crate::kit::ServiceConfig<'_>) {
-            config
-                $(.service($crate::core::verbs::endpoints::$verb::<$resource>(concat!($($words, "\n",)* ""))))+
-                $($(.service($handler))+)?;
-        }
-    };
 }
