@@ -7,7 +7,7 @@ use entity::sea_orm_active_enums::{
 use entity::users;
 use sea_orm::sea_query::SelectStatement;
 
-use super::organizations::Switch;
+use super::switch::Switch;
 use super::users::User;
 use crate::core::authorization::rank;
 use crate::prelude::*;

@@ -4,6 +4,7 @@ pub mod api_keys;
 pub mod events;
 pub mod memberships;
 pub mod organizations;
+mod switch;
 pub mod system;
 pub mod users;
 

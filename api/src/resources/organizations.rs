@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::api_keys::ApiKey;
 use super::memberships::{self as members, Membership};
+use super::switch::Switch;
 use crate::prelude::*;
 
 /// An organization.
@@ -88,17 +89,6 @@ pub struct Organization {
 }
 
 enum_column!(OrganizationStatus);
-enum_field!(Switch);
-
-/// What a status can be switched between; `deleted` comes by DELETE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Switch {
-    /// In use.
-    Active,
-    /// Closed for the time being.
-    Suspended,
-}
 
 fn switch(row: &mut Model, to: Switch) -> Result<Option<Verb>, Problem> {
     use OrganizationStatus::{Active, Deleted, Suspended};

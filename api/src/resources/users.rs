@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, UnionType};
 
 use super::api_keys::ApiKey;
 use super::memberships::{self as members, Membership};
-use super::organizations::Switch;
+use super::switch::Switch;
 use crate::prelude::*;
 
 /// A person.
