@@ -8,15 +8,17 @@ use sea_orm_migration::sea_orm::{ConnectOptions, Database, DatabaseConnection, D
 /// The database's.
 pub async fn connect(mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     options.map_sqlx_postgres_opts(|options| {
-        let host = options.get_host();
-        // The brackets around an IPv6 address are the URL's (RFC 3986, 3.2.2), and the driver leaves them there.
-        let inside = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        match inside.map(str::to_owned) {
-            Some(address) => options.host(&address),
-            None => options,
-        }
+        let host = without_brackets(options.get_host()).to_owned();
+        options.host(&host)
     });
     Database::connect(options).await
+}
+
+/// A host as resolvers take it: the brackets around an IPv6 address are the URL's (RFC 3986, 3.2.2), and the driver leaves
+/// them there.
+pub fn without_brackets(host: &str) -> &str {
+    let inside = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    inside.unwrap_or(host)
 }

@@ -1,6 +1,6 @@
 //! The migrations of Rollbook's database, oldest first, for PostgreSQL and for SQLite.
 
-pub use connection::connect;
+pub use connection::{connect, without_brackets};
 pub use sea_orm_migration::prelude::*;
 
 mod audit;

@@ -6,6 +6,7 @@ use std::{
     str::FromStr,
 };
 
+use migration::without_brackets;
 use sea_orm::sqlx::{
     self, ConnectOptions, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
@@ -237,13 +238,6 @@ fn with_plain_host(mut url: Url) -> Url {
     let parameters: Vec<(String, String)> = host.into_iter().chain(parameters).collect();
     url.query_pairs_mut().clear().extend_pairs(parameters);
     url
-}
-
-fn without_brackets(host: &str) -> &str {
-    let inside = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    inside.unwrap_or(host)
 }
 
 /// Where a PostgreSQL is, as people read it: its socket, or host and port.
