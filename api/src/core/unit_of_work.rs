@@ -133,6 +133,18 @@ impl UnitOfWork<'_> {
         id: Uuid,
         edit: impl FnOnce(&mut Row<R>) -> Result<Verb, Problem>,
     ) -> Result<Row<R>, Problem> {
+        self.update_from::<R>(id, |_, row| edit(row)).await
+    }
+
+    /// As [`UnitOfWork::update`], for an edit that compares with the row as it was.
+    ///
+    /// # Errors
+    /// As [`UnitOfWork::update`].
+    pub async fn update_from<R: Resource>(
+        &mut self,
+        id: Uuid,
+        edit: impl FnOnce(&Row<R>, &mut Row<R>) -> Result<Verb, Problem>,
+    ) -> Result<Row<R>, Problem> {
         self.change::<R>(id, false, edit).await
     }
 
@@ -145,7 +157,7 @@ impl UnitOfWork<'_> {
         id: Uuid,
         edit: impl FnOnce(&mut Row<R>) -> Result<(), Problem>,
     ) -> Result<Row<R>, Problem> {
-        self.change::<R>(id, true, |row| edit(row).map(|()| Verb::Deleted))
+        self.change::<R>(id, true, |_, row| edit(row).map(|()| Verb::Deleted))
             .await
     }
 
@@ -153,14 +165,14 @@ impl UnitOfWork<'_> {
         &mut self,
         id: Uuid,
         tombstone: bool,
-        edit: impl FnOnce(&mut Row<R>) -> Result<Verb, Problem>,
+        edit: impl FnOnce(&Row<R>, &mut Row<R>) -> Result<Verb, Problem>,
     ) -> Result<Row<R>, Problem> {
         let select = R::Entity::find()
             .filter(R::id_column().eq(id))
             .lock(LockType::NoKeyUpdate);
         let before = self.one(select).await?.ok_or_else(Problem::not_found)?;
         let mut after = before.clone();
-        let verb = edit(&mut after)?;
+        let verb = edit(&before, &mut after)?;
         if resource::changed::<R>(&before, &after).is_empty() {
             return Ok(before);
         }

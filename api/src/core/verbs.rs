@@ -39,10 +39,17 @@ pub trait Listed: Resource {
     ) -> (Select<Self::Entity>, Place);
 }
 
-/// A resource that is made by a request. Made by [`#[resource]`](crate::resource).
+/// A resource that is made from a request and nothing else. Made by [`#[resource]`](crate::resource) where no column is
+/// `#[given]`.
 pub trait Made: Shown {
     /// What one is made from.
     type New: Input + ToSchema + 'static;
+
+    /// The row to be, without what the unit of work sets.
+    ///
+    /// # Errors
+    /// Those of `blank`.
+    fn row(new: Self::New) -> Result<Row<Self>, Problem>;
 }
 
 /// A resource that is changed by a merge patch. Made by [`#[resource]`](crate::resource).
@@ -207,11 +214,8 @@ pub(super) async fn list<R: Listed + Visible>(
 pub(super) async fn create<R: Made + Rules>(
     caller: Caller,
     body: Body<R::New>,
-) -> Result<HttpResponse, Problem>
-where
-    R::New: IntoRow<R> + Clone,
-{
-    let row = body.0.into_row()?;
+) -> Result<HttpResponse, Problem> {
+    let row = R::row(body.0)?;
     R::may_create(&caller, &row).await?;
     caller
         .write(async |work| {
@@ -248,16 +252,15 @@ pub(super) async fn update<R: Edited + Rules>(
     caller
         .write(async |work| {
             let row = work
-                .update::<R>(id.0, |row| {
-                    exists::<R>(row)?;
-                    precondition.check(R::version_of(row))?;
-                    let before = row.clone();
+                .update_from::<R>(id.0, |before, row| {
+                    exists::<R>(before)?;
+                    precondition.check(R::version_of(before))?;
                     let verb = R::apply(&body.0, row)?;
                     // The right to change it is one in the organization that it is in.
-                    if R::organization(&before) != R::organization(row) {
+                    if R::organization(before) != R::organization(row) {
                         return Err(Problem::forbidden("It stays in its organization."));
                     }
-                    R::may_become(&caller, &before, row)?;
+                    R::may_become(&caller, before, row)?;
                     Ok(verb)
                 })
                 .await?;
@@ -293,13 +296,4 @@ pub(super) async fn remove<R: Rules>(
             Ok(Answer::no_content())
         })
         .await
-}
-
-/// What a row is made from with nothing else. Made by [`#[resource]`](crate::resource) where no column is `#[given]`.
-pub trait IntoRow<R: Resource> {
-    /// The row to be, without what the unit of work sets.
-    ///
-    /// # Errors
-    /// Those of `blank`.
-    fn into_row(self) -> Result<Row<R>, Problem>;
 }

@@ -143,14 +143,10 @@ fn change_email(row: &mut Model, to: Email) -> Result<Option<Verb>, Problem> {
     if row.email == to {
         return Ok(None);
     }
-    *row = Model {
-        email: to,
-        email_verified: false,
-        email_verified_at: None,
-        email_verification_token: None,
-        email_verification_expires_at: None,
-        ..row.clone()
-    };
+    row.email = to;
+    (row.email_verified, row.email_verified_at) = (false, None);
+    row.email_verification_token = None;
+    row.email_verification_expires_at = None;
     Ok(Some(Verb::EmailChanged))
 }
 
