@@ -40,49 +40,40 @@ const AUDITED: [&str; 6] = [
 
 /// Reads a declaration. What is wrong with single fields comes beside it; without the rest there is nothing to make.
 pub fn read(options: TokenStream, item: TokenStream) -> Result<(Declaration, Vec<Error>)> {
-    let item: ItemStruct = syn::parse2(item)?;
+    let mut item: ItemStruct = syn::parse2(item)?;
     let mut errors = Vec::new();
     let mut given = Options::default();
     syn::meta::parser(|meta| given.take(&meta)).parse2(options)?;
-    let mut missing = |option: &str, example: &str| {
+    let missing = |option: &str, example: &str| {
         let words = format!("`{option} = …` is missing, such as `{option} = {example}`");
-        errors.push(Error::new(Span::call_site(), words));
+        Error::new(Span::call_site(), words)
     };
     if given.collection.is_none() {
-        missing("collection", "\"projects\"");
+        errors.push(missing("collection", "\"projects\""));
     }
     if given.aggregate.is_none() {
-        missing("aggregate", "\"project\"");
+        errors.push(missing("aggregate", "\"project\""));
     }
-    if given.entity.is_none() {
-        missing("entity", "entity::projects");
-        let mut errors = errors.into_iter();
-        return match errors.next() {
-            Some(first) => Err(errors.fold(first, |mut all, error| {
-                all.combine(error);
-                all
-            })),
-            None => Err(Error::new(Span::call_site(), "`entity = …` is missing")),
-        };
-    }
-    let mut item = item;
+    let Some(entity) = given.entity.take() else {
+        let without = missing("entity", "entity::projects");
+        return Err(errors.into_iter().fold(without, |mut all, error| {
+            all.combine(error);
+            all
+        }));
+    };
     take_out_audited_columns(&mut item, &mut errors);
     let mut fields = with_audited_columns(fields(&item, &mut errors)?, &mut errors)?;
     check_together(&mut given, &mut fields, &mut errors);
     let nothing = || LitStr::new("", Span::call_site());
+    let aggregate = given.aggregate.unwrap_or_else(nothing);
     let declaration = Declaration {
-        entity: given
-            .entity
-            .ok_or_else(|| Error::new(Span::call_site(), "`entity = …` is missing"))?,
+        entity,
         collection: given.collection.unwrap_or_else(nothing),
-        noun: given.noun.map_or_else(
-            || {
-                let aggregate = given.aggregate.as_ref().map(LitStr::value);
-                aggregate.unwrap_or_default().replace('_', " ")
-            },
-            |noun| noun.value(),
-        ),
-        aggregate: given.aggregate.unwrap_or_else(nothing),
+        noun: match given.noun {
+            Some(noun) => noun.value(),
+            None => aggregate.value().replace('_', " "),
+        },
+        aggregate,
         removal: given
             .removal
             .unwrap_or_else(|| Ident::new("Deleted", Span::call_site())),

@@ -47,8 +47,12 @@ impl Declaration {
         self.fields.iter().filter(|field| field.is_shown())
     }
 
-    fn has_private(&self) -> bool {
-        self.private.is_some() && self.shown().any(|field| field.private)
+    /// What one is called in a sentence, with its article.
+    fn one(&self) -> String {
+        match self.noun.to_lowercase().starts_with(['a', 'e', 'i', 'o']) {
+            true => format!("an {}", self.noun),
+            false => format!("a {}", self.noun),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{
 };
 use uuid::Uuid;
 
-use super::input::{self, List};
+use super::input::List;
 use super::json::JsonObject;
 use super::merge_patch;
 use super::problem::Problem;
@@ -132,49 +132,36 @@ as_it_is! {
     String: std::mem::take, Type::String, None;
 }
 
-impl ColumnType for JsonObject {
-    const PATCHING: Option<&'static str> = Some("merged, member by member");
-    type Stored = Json;
-    type Shown = Json;
+/// What is stored as a JSON object, and merged.
+macro_rules! json_objects {
+    ($($name:ty: $patching:literal;)*) => {$(
+        impl ColumnType for $name {
+            const PATCHING: Option<&'static str> = Some($patching);
+            type Stored = Json;
+            type Shown = Json;
 
-    fn store(self) -> Json {
-        self.into()
-    }
+            fn store(self) -> Json {
+                self.into()
+            }
 
-    fn show(stored: &mut Json) -> Json {
-        stored.take()
-    }
+            fn show(stored: &mut Json) -> Json {
+                stored.take()
+            }
 
-    fn patch(self, name: &str, stored: &mut Json) -> Result<(), Problem> {
-        merge_patch::apply(name, &self, stored)
-    }
+            fn patch(self, name: &str, stored: &mut Json) -> Result<(), Problem> {
+                merge_patch::apply(name, &self.0, stored)
+            }
 
-    fn shown_schema(description: &str) -> RefOr<Schema> {
-        plain(Type::Object, None, description)
-    }
+            fn shown_schema(description: &str) -> RefOr<Schema> {
+                plain(Type::Object, None, description)
+            }
+        }
+    )*};
 }
 
-impl ColumnType for Permissions {
-    const PATCHING: Option<&'static str> =
-        Some("merged, scope by scope: `null` takes a scope away");
-    type Stored = Json;
-    type Shown = Json;
-
-    fn store(self) -> Json {
-        self.into()
-    }
-
-    fn show(stored: &mut Json) -> Json {
-        stored.take()
-    }
-
-    fn patch(self, name: &str, stored: &mut Json) -> Result<(), Problem> {
-        merge_patch::apply(name, &JsonObject(self.0), stored)
-    }
-
-    fn shown_schema(description: &str) -> RefOr<Schema> {
-        plain(Type::Object, None, description)
-    }
+json_objects! {
+    JsonObject: "merged, member by member";
+    Permissions: "merged, scope by scope: `null` takes a scope away";
 }
 
 /// Scopes, as an array of their names.
@@ -217,16 +204,11 @@ macro_rules! enum_column {
                 }
 
                 fn shown_schema(description: &str) -> $crate::kit::RefOrSchema {
-                    $crate::core::column::described(<Self as $crate::core::input::Field>::schema(), description)
+                    $crate::core::input::described(<Self as $crate::core::input::Field>::schema(), description)
                 }
             }
         )*
     };
-}
-
-/// A schema with these words.
-pub fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
-    input::described(schema, description)
 }
 
 /// A field of an answer, as the OpenAPI document has it.
@@ -254,13 +236,8 @@ pub fn view_schema<const FIELDS: usize>(
     object.into()
 }
 
-/// The words of a field in an answer.
-pub fn of_view(words: &str, unique: bool) -> String {
-    with_note(words, unique.then_some("unique"))
-}
-
-/// The words of a field in what makes a resource; `default` is what it has unless it is given.
-pub fn of_new(words: &str, unique: bool, default: Option<String>) -> String {
+/// The words of a field in an answer and in what makes a resource; `default` is what it has there unless it is given.
+pub fn of_value(words: &str, unique: bool, default: Option<String>) -> String {
     let default = default.map(|value| format!("`{value}` unless given"));
     with_note(words, default.as_deref().or(unique.then_some("unique")))
 }

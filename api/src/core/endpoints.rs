@@ -18,7 +18,7 @@ use super::openapi::MAY_REPEAT;
 use super::page::Page;
 use super::problem::Problem;
 use super::resource::Resource;
-use super::verbs::{self, Edited, IntoRow, Listed, Made, Rules};
+use super::verbs::{self, Edited, Listed, Made, Rules};
 use super::visibility::Visible;
 
 /// One verb of a collection, as the server and the OpenAPI document have it.
@@ -151,11 +151,8 @@ where
 }
 
 /// `POST` to the collection.
-pub fn create<R: Made + Rules + ToSchema>(words: &str) -> Endpoint
-where
-    R::New: IntoRow<R> + Clone,
-{
-    let words = words_or(words, format!("Create {}.", with_article(R::NOUN)));
+pub fn create<R: Made + Rules + ToSchema>(words: &str) -> Endpoint {
+    let words = words_or(words, format!("Create {}.", R::ONE));
     let handler = verbs::create::<R>;
     let post = (HttpMethod::Post, guard::Post());
     Endpoint::new::<R, _, _>(("create", &words), post, false, handler)
@@ -173,7 +170,7 @@ pub fn read<R: Visible + ToSchema>(words: &str) -> Endpoint {
 
 /// `PATCH` of one.
 pub fn update<R: Edited + Rules + ToSchema>(words: &str) -> Endpoint {
-    let words = words_or(words, format!("Change {}.", with_article(R::NOUN)));
+    let words = words_or(words, format!("Change {}.", R::ONE));
     let handler = verbs::update::<R>;
     let patch = (HttpMethod::Patch, guard::Patch());
     Endpoint::new::<R, _, _>(("update", &words), patch, true, handler)
@@ -183,19 +180,12 @@ pub fn update<R: Edited + Rules + ToSchema>(words: &str) -> Endpoint {
 
 /// `DELETE` of one.
 pub fn remove<R: Rules>(words: &str) -> Endpoint {
-    let words = words_or(words, format!("Delete {}.", with_article(R::NOUN)));
+    let words = words_or(words, format!("Delete {}.", R::ONE));
     let handler = verbs::remove::<R>;
     let delete = (HttpMethod::Delete, guard::Delete());
     let mut endpoint = Endpoint::new::<R, _, _>(("delete", &words), delete, true, handler);
     endpoint.may_answer("204", ResponseBuilder::new());
     endpoint
-}
-
-fn with_article(noun: &str) -> String {
-    match noun.to_lowercase().starts_with(['a', 'e', 'i', 'o']) {
-        true => format!("an {noun}"),
-        false => format!("a {noun}"),
-    }
 }
 
 /// The routes of a resource: which of the five verbs it has, each with its words where they are not the usual ones, and

@@ -195,7 +195,8 @@ pub fn query_parameters(properties: Vec<Property>) -> Vec<utoipa::openapi::path:
         .collect()
 }
 
-pub(super) fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
+/// The schema with these words.
+pub fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
     let description = description.trim();
     match schema {
         RefOr::T(Schema::Object(mut object)) => {

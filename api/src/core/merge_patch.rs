@@ -9,9 +9,9 @@ use super::problem::Problem;
 ///
 /// # Errors
 /// `invalid` where that makes it too large, or leaves it so and does not make it smaller.
-pub fn apply(field: &str, patch: &JsonObject, column: &mut Value) -> Result<(), Problem> {
+pub fn apply(field: &str, patch: &Map<String, Value>, column: &mut Value) -> Result<(), Problem> {
     let mut object = JsonObject::of(column);
-    merge(&mut object.0, &patch.0);
+    merge(&mut object.0, patch);
     let merged = Value::from(object);
     let size = json::size(&merged);
     // What another program left too large can be made smaller step by step.

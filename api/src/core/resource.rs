@@ -50,6 +50,8 @@ pub trait Resource: View + Sized + 'static {
     const AGGREGATE: &'static str;
     /// What one is called in a sentence.
     const NOUN: &'static str;
+    /// The same with its article.
+    const ONE: &'static str;
     /// What its events call the end of a row.
     const REMOVAL: Verb;
     /// Columns whose values never leave: events show `"[redacted]"`.

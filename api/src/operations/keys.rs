@@ -12,6 +12,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::core::clock;
 use crate::core::credential::NewKey;
 use crate::core::input::{Field, parse_id};
 use crate::core::problem::Problem;
@@ -19,6 +20,7 @@ use crate::core::scope::Scope;
 use crate::core::text::{Email, Name, Timestamp};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
+use crate::core::verbs::Rules;
 use crate::database::Database;
 use crate::operations::system_origin;
 use crate::resources;
@@ -154,7 +156,7 @@ pub async fn revoke(database: &Database, name: &str) -> Result<ApiKey, KeysError
             return Ok(Err(KeysError::Revoked(name.to_owned())));
         }
         let revoked = work.update::<ApiKey>(row.id, |row| {
-            resources::api_keys::revoke(row);
+            ApiKey::bury(row, clock::now());
             Ok(Verb::Revoked)
         });
         Ok(Ok(ApiKey::from(revoked.await?)))

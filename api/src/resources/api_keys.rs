@@ -185,11 +185,6 @@ pub fn row(key: &NewKey, user_id: Uuid, name: String, scopes: &[Scope]) -> Resul
     )
 }
 
-/// The key gives no access any more, for good.
-pub fn revoke(row: &mut Model) {
-    row.status = ApiKeyStatus::Revoked;
-}
-
 impl Visible for ApiKey {
     /// The caller's own, and those of the organizations whose keys they keep.
     fn visible(caller: &Caller) -> Select<Entity> {
@@ -356,8 +351,9 @@ impl Rules for ApiKey {
         require_within(caller, &scopes, end, after.organization_id)
     }
 
+    /// The key gives no access any more, for good.
     fn bury(row: &mut Model, _: DateTime<Utc>) {
-        revoke(row);
+        row.status = ApiKeyStatus::Revoked;
     }
 }
 

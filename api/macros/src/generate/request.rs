@@ -1,13 +1,14 @@
 //! What comes in: what a row is made from, a merge patch of it, and which rows to list.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::LitStr;
 use syn::spanned::Spanned;
 
 use super::arguments;
-use super::input::{Added, Description, Taken, default_note, input, input_with};
+use super::input::{Member, input, plain};
 use crate::declaration::Declaration;
-use crate::field::inner;
+use crate::field::{Field, Starting, inner};
 
 /// What a new row is made from.
 pub fn new(resource: &Declaration) -> TokenStream {
@@ -20,25 +21,24 @@ pub fn new(resource: &Declaration) -> TokenStream {
     }
     let (view, model) = (&resource.name, resource.of_entity("Model"));
     let name = format_ident!("New{}", view);
-    let fields = taken.iter().map(|(field, used)| {
+    let members = taken.iter().map(|(field, used)| {
         let kind = &field.kind;
         let kind = match &used.takes {
             Some(takes) => takes.to_token_stream(),
             None if field.parameter || field.default.is_none() => kind.to_token_stream(),
             None => quote_spanned!(field.at()=> Option<#kind>),
         };
-        Taken {
-            field,
-            used,
-            kind,
-            description: Description::New {
-                unique: field.unique,
-                default: default_note(field),
-            },
-        }
+        Member::of(field, used, kind, |words, own| match own {
+            true => plain(words),
+            false => {
+                let (unique, default) = (field.unique, default_note(field));
+                quote!(::rollbook::core::column::of_value(#words, #unique, #default))
+            }
+        })
     });
+    let members: Vec<_> = members.collect();
     let title = format!(" What a new {} is made from.", resource.noun);
-    let input = input(resource, &name, &title, fields);
+    let input = input(resource, &name, &title, &members);
     let given = arguments(
         resource
             .columns()
@@ -46,9 +46,11 @@ pub fn new(resource: &Declaration) -> TokenStream {
     );
     let alone = given.is_empty().then(|| {
         quote! {
-            impl ::rollbook::core::verbs::IntoRow<#view> for #name {
-                fn into_row(self) -> Result<#model, ::rollbook::core::problem::Problem> {
-                    Self::into_row(self)
+            impl ::rollbook::core::verbs::Made for #view {
+                type New = #name;
+
+                fn row(new: #name) -> Result<#model, ::rollbook::core::problem::Problem> {
+                    new.into_row()
                 }
             }
         }
@@ -111,10 +113,6 @@ pub fn new(resource: &Declaration) -> TokenStream {
             }
         }
 
-        impl ::rollbook::core::verbs::Made for #view {
-            type New = #name;
-        }
-
         #alone
     }
 }
@@ -130,7 +128,7 @@ pub fn edit(resource: &Declaration) -> TokenStream {
     }
     let (view, model) = (&resource.name, resource.of_entity("Model"));
     let name = format_ident!("Edit{}", view);
-    let fields = edits.iter().map(|(field, edit)| {
+    let members = edits.iter().map(|(field, edit)| {
         let kind = edit.used.takes.as_ref().unwrap_or(&field.kind);
         let note = match edit.with.is_some() || field.parameter {
             true => quote!(None),
@@ -139,27 +137,15 @@ pub fn edit(resource: &Declaration) -> TokenStream {
                 quote_spanned!(field.at()=> #kind::PATCHING)
             }
         };
-        Taken {
-            field,
-            used: &edit.used,
-            kind: quote_spanned!(kind.span()=> ::rollbook::core::input::Patch<#kind>),
-            description: Description::Edit {
-                unique: field.unique,
-                admin: edit.admin,
-                note,
-            },
-        }
+        let kind = quote_spanned!(kind.span()=> ::rollbook::core::input::Patch<#kind>);
+        Member::of(field, &edit.used, kind, |words, own| {
+            let (unique, admin) = (field.unique && !own, edit.admin);
+            quote!(::rollbook::core::column::of_edit(#words, #unique, #note, #admin))
+        })
     });
-    let article = match resource
-        .noun
-        .to_lowercase()
-        .starts_with(['a', 'e', 'i', 'o'])
-    {
-        true => "an",
-        false => "a",
-    };
-    let title = format!(" A merge patch of {article} {}.", resource.noun);
-    let input = input(resource, &name, &title, fields);
+    let members: Vec<_> = members.collect();
+    let title = format!(" A merge patch of {}.", resource.one());
+    let input = input(resource, &name, &title, &members);
     let admins: Vec<_> = edits
         .iter()
         .filter(|(_, edit)| edit.admin)
@@ -219,6 +205,17 @@ pub fn edit(resource: &Declaration) -> TokenStream {
     }
 }
 
+/// What a new row has where nothing is said, if that has a name.
+fn default_note(field: &Field) -> TokenStream {
+    match &field.default {
+        Some(Starting::Value(value)) if !field.parameter => {
+            let kind = field.column_type();
+            quote_spanned!(value.span()=> ::rollbook::core::column::name_of(&<#kind::Stored>::from(#value)))
+        }
+        _ => quote!(None),
+    }
+}
+
 /// Which rows to list.
 pub fn list(resource: &Declaration) -> TokenStream {
     let filters = resource.fields.iter();
@@ -227,7 +224,7 @@ pub fn list(resource: &Declaration) -> TokenStream {
         .collect();
     let (view, entity) = (&resource.name, resource.of_entity("Entity"));
     let name = format_ident!("List{}s", view);
-    let fields = filters.iter().map(|(field, filter)| {
+    let members = filters.iter().map(|(field, filter)| {
         let kind = match &filter.used.takes {
             Some(takes) => takes.to_token_stream(),
             None => {
@@ -235,33 +232,39 @@ pub fn list(resource: &Declaration) -> TokenStream {
                 quote_spanned!(field.at()=> Option<#kind>)
             }
         };
-        Taken {
-            field,
-            used: &filter.used,
-            kind,
-            description: Description::Filter,
-        }
+        Member::of(field, &filter.used, kind, |words, own| {
+            if own || field.parameter {
+                return plain(words);
+            }
+            let name = field.name();
+            let without = match &filter.without {
+                Some(value) => quote!(::rollbook::core::column::name_of(&#value)),
+                None => quote!(None),
+            };
+            quote!(::rollbook::core::column::of_filter(#name, #without))
+        })
     });
     let title = format!(" Which {}s to list.", resource.noun);
-    let search = resource.search.iter().map(|words| Added {
-        ident: Ident::new("q", words.span()),
-        kind: quote!(Option<::rollbook::core::text::SearchText>),
-        doc: words.clone(),
+    let search = resource.search.iter().map(|words| {
+        let kind = quote!(Option<::rollbook::core::text::SearchText>);
+        Member::added("q", kind, words.clone())
     });
     let place = [
-        Added::new(
+        (
             "limit",
             quote!(::rollbook::core::page::Limit),
             "How many, at most.",
         ),
-        Added::new(
+        (
             "cursor",
             quote!(Option<::rollbook::core::page::CursorText>),
             "Where to go on: the `next_cursor` of the page before.",
         ),
     ];
-    let added: Vec<_> = search.chain(place).collect();
-    let input = input_with(resource, &name, &title, fields, &added);
+    let place = place
+        .map(|(name, kind, doc)| Member::added(name, kind, LitStr::new(doc, Span::call_site())));
+    let members: Vec<_> = members.chain(search).chain(place).collect();
+    let input = input(resource, &name, &title, &members);
     let narrowed = filters
         .iter()
         .filter(|(_, filter)| filter.used.takes.is_none());
@@ -269,13 +272,13 @@ pub fn list(resource: &Declaration) -> TokenStream {
         if let Some(with) = &filter.with {
             let ident = &field.ident;
             return quote_spanned! {with.span()=>
-                if let Some(value) = self.#ident { select = #with(caller, select, value); }
+                if let Some(value) = list.#ident { select = #with(caller, select, value); }
             };
         }
         let (ident, variant) = (&field.ident, field.variant(resource));
         let eq = quote!(::rollbook::kit::sea_orm::ColumnTrait::eq(&#variant, value));
         let concerns = (resource.organization.as_ref() == Some(ident))
-            .then(|| quote!(caller.concerns(self.#ident);));
+            .then(|| quote!(caller.concerns(list.#ident);));
         let otherwise = filter.without.as_ref().map(|without| {
             quote_spanned! {without.span()=>
                 else { select = select.filter(::rollbook::kit::sea_orm::ColumnTrait::ne(&#variant, #without)); }
@@ -283,7 +286,7 @@ pub fn list(resource: &Declaration) -> TokenStream {
         });
         quote! {
             #concerns
-            if let Some(value) = self.#ident { select = select.filter(#eq); } #otherwise
+            if let Some(value) = list.#ident { select = select.filter(#eq); } #otherwise
         }
     });
     let searched: Vec<_> = resource
@@ -293,7 +296,7 @@ pub fn list(resource: &Declaration) -> TokenStream {
         .collect();
     let searched = (resource.search.is_some() && !searched.is_empty()).then(|| {
         quote! {
-            if let Some(text) = &self.q {
+            if let Some(text) = &list.q {
                 select = select.filter(::rollbook::core::page::any_contains(caller, [#(#searched),*], text));
             }
         }
@@ -301,11 +304,12 @@ pub fn list(resource: &Declaration) -> TokenStream {
     quote! {
         #input
 
-        impl #name {
-            /// Narrows a select to what is asked for, and says which page of it.
-            #[allow(unused_mut, clippy::needless_pass_by_value, reason = "some lists have no filter")]
-            pub fn narrow(
-                self,
+        impl ::rollbook::core::verbs::Listed for #view {
+            type List = #name;
+
+            #[allow(unused_mut, reason = "some lists have no filter")]
+            fn narrow(
+                list: #name,
                 caller: &::rollbook::core::caller::Caller,
                 mut select: ::rollbook::kit::sea_orm::Select<#entity>,
             ) -> (::rollbook::kit::sea_orm::Select<#entity>, ::rollbook::core::page::Place) {
@@ -313,19 +317,7 @@ pub fn list(resource: &Declaration) -> TokenStream {
                 let _ = caller;
                 #(#narrowed)*
                 #searched
-                (select, (self.limit, self.cursor))
-            }
-        }
-
-        impl ::rollbook::core::verbs::Listed for #view {
-            type List = #name;
-
-            fn narrow(
-                list: #name,
-                caller: &::rollbook::core::caller::Caller,
-                select: ::rollbook::kit::sea_orm::Select<#entity>,
-            ) -> (::rollbook::kit::sea_orm::Select<#entity>, ::rollbook::core::page::Place) {
-                list.narrow(caller, select)
+                (select, (list.limit, list.cursor))
             }
         }
     }

@@ -50,6 +50,7 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
         noun,
         ..
     } = resource;
+    let one = resource.one();
     let gone = resource.columns().filter_map(|field| {
         let without = field.filter.as_ref()?.without.as_ref()?;
         let (ident, variant) = (&field.ident, field.variant(resource));
@@ -100,14 +101,14 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
         .shown()
         .map(|field| {
             let (ident, kind) = (&field.ident, field.column_type());
-            match field.private && resource.private.is_some() {
+            match field.private {
                 true => quote_spanned!(field.at()=> #ident: private.then(|| #kind::show(columns.#ident)),),
                 false => quote_spanned!(field.at()=> #ident: #kind::show(columns.#ident),),
             }
         })
         .collect();
     let (seen, from) = match &resource.private {
-        Some(private) if resource.has_private() => {
+        Some(private) if resource.shown().any(|field| field.private) => {
             let seen = quote! {
                 let mut row = row;
                 let private: bool = #private(caller, &row);
@@ -140,6 +141,7 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
 
             const AGGREGATE: &'static str = #aggregate;
             const NOUN: &'static str = #noun;
+            const ONE: &'static str = #one;
             const REMOVAL: ::rollbook::core::verb::Verb = ::rollbook::core::verb::Verb::#removal;
             const SECRETS: &'static [&'static str] = &[#(#secrets),*];
             const BOOKKEEPING: &'static [&'static str] = &[#(#bookkeeping),*];

@@ -39,7 +39,7 @@ pub fn view(resource: &Declaration) -> TokenStream {
             ::rollbook::core::column::ShownField {
                 name: #name,
                 required: !#private && !#kind::NULLABLE,
-                schema: #kind::shown_schema(&::rollbook::core::column::of_view(#words, #unique)),
+                schema: #kind::shown_schema(&::rollbook::core::column::of_value(#words, #unique, None)),
             }
         }
     });

@@ -63,7 +63,7 @@ fn every_operation_needs_the_scope_of_its_collection() {
         assert_eq!(
             operation["security"],
             serde_json::json!([{"bearer": [scope]}, {"api_key": [scope]}]),
-            "{method} {path}: is it in `collections!` of api/src/core/authorization.rs?"
+            "{method} {path}: is it in `collections!` of api/src/core/scope.rs?"
         );
         assert_eq!(
             operation["tags"],
