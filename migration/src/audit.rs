@@ -6,12 +6,13 @@
 
 use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
 
-use crate::support::execute;
+use crate::support::{self, execute};
 
 mod postgres;
 mod sqlite;
 
 /// A table whose every change is told in `events`.
+#[derive(Clone)]
 pub struct Audited {
     /// What the trail calls a row: `membership`.
     pub aggregate: &'static str,
@@ -28,6 +29,30 @@ pub struct Audited {
 }
 
 impl Audited {
+    /// A table without secrets and bookkeeping, of which a row's end is called `DELETED`.
+    pub fn of(
+        aggregate: &'static str,
+        table: &'static str,
+        definition: TableCreateStatement,
+    ) -> Self {
+        Self {
+            aggregate,
+            removal: "DELETED",
+            bookkeeping: &[],
+            secret: &[],
+            table,
+            definition,
+        }
+    }
+
+    /// The same table with more columns: what it is after a migration that adds them.
+    pub fn with(mut self, columns: impl IntoIterator<Item = ColumnDef>) -> Self {
+        for column in columns {
+            self.definition.col(column);
+        }
+        self
+    }
+
     /// The columns that the trail tells of.
     fn columns(&self) -> impl Iterator<Item = &ColumnDef> {
         self.definition.get_columns().iter().filter(|column| {
@@ -66,6 +91,34 @@ pub async fn dismantle(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         DbBackend::Sqlite => execute(manager, sqlite::DROP_SHARED).await,
         _ => execute(manager, postgres::DROP_SHARED).await,
     }
+}
+
+/// Creates a table and puts it under audit.
+pub async fn create_table(manager: &SchemaManager<'_>, audited: &Audited) -> Result<(), DbErr> {
+    support::create_table(manager, audited.definition.clone(), audited.table).await?;
+    install(manager, audited).await
+}
+
+/// Adds columns to a table under audit, which was `before` until then, and makes its triggers again.
+pub async fn add_columns(
+    manager: &SchemaManager<'_>,
+    before: &Audited,
+    columns: &[ColumnDef],
+) -> Result<(), DbErr> {
+    remove(manager, before).await?;
+    support::add_columns(manager, before.table, columns).await?;
+    install(manager, &before.clone().with(columns.iter().cloned())).await
+}
+
+/// Takes what [`add_columns`] added away again.
+pub async fn drop_columns(
+    manager: &SchemaManager<'_>,
+    before: &Audited,
+    columns: &[ColumnDef],
+) -> Result<(), DbErr> {
+    remove(manager, &before.clone().with(columns.iter().cloned())).await?;
+    support::drop_columns(manager, before.table, columns).await?;
+    install(manager, before).await
 }
 
 /// Puts a table under audit.

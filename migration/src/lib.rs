@@ -3,7 +3,7 @@
 pub use connection::{connect, without_brackets};
 pub use sea_orm_migration::prelude::*;
 
-mod audit;
+pub mod audit;
 mod connection;
 mod m20261121_000001_create_organizations;
 mod m20261121_000002_create_users;
@@ -12,7 +12,7 @@ mod m20261121_000004_create_events;
 mod m20261121_000005_create_api_keys;
 mod m20261121_000006_create_idempotency_keys;
 mod m20261201_000007_find_events_by_client;
-mod support;
+pub mod support;
 
 /// The migrations with which a server of the version before goes on, while they are applied and afterwards. What such a
 /// migration makes must be nothing that the version before could miss or trip over: an index, a table, a column that may

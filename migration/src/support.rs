@@ -251,6 +251,74 @@ pub async fn describe(
     execute(manager, &comments).await
 }
 
+/// Adds columns to a table, with what [`create_table`] would have made of them.
+pub async fn add_columns(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: &[ColumnDef],
+) -> Result<(), DbErr> {
+    let mut meanings = Vec::new();
+    for column in columns {
+        let name = column.get_column_name();
+        let mut added = column.clone();
+        if manager.get_database_backend() == DbBackend::Sqlite
+            && let Some(rule) = sqlite_type_rule(column)
+        {
+            let others = column
+                .get_column_spec()
+                .extra
+                .as_deref()
+                .unwrap_or_default();
+            added.extra(format!(
+                "{others} CONSTRAINT {table}_{name}_type_check CHECK ({rule})"
+            ));
+        }
+        if let Some(text) = &column.get_column_spec().comment {
+            meanings.push((format!("COLUMN {table}.{name}"), text.clone()));
+        }
+        let add = Table::alter().table(table).add_column(added).take();
+        manager.alter_table(add).await?;
+    }
+    describe(manager, meanings).await
+}
+
+/// Drops columns of a table.
+pub async fn drop_columns(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: &[ColumnDef],
+) -> Result<(), DbErr> {
+    for column in columns {
+        let name = Alias::new(column.get_column_name());
+        let drop = Table::alter().table(table).drop_column(name).take();
+        manager.alter_table(drop).await?;
+    }
+    Ok(())
+}
+
+/// A table with what every audited one has around its own columns: `id` before them, and behind them its version, its times
+/// and its authors. Constraints are added to it.
+pub fn audited_table(
+    name: &'static str,
+    meaning: &str,
+    backend: DbBackend,
+    columns: impl IntoIterator<Item = ColumnDef>,
+) -> TableCreateStatement {
+    let mut table = Table::create();
+    table.table(name).comment(meaning).col(id(backend));
+    for column in columns {
+        table.col(column);
+    }
+    table
+        .col(version())
+        .col(created_at(backend))
+        .col(updated_at(backend))
+        .col(created_by(name))
+        .col(updated_by(name))
+        .check(check(name, "version", "version >= 1"))
+        .take()
+}
+
 /// Drops a table with all that is on it.
 pub async fn drop_table(manager: &SchemaManager<'_>, name: &'static str) -> Result<(), DbErr> {
     manager.drop_table(Table::drop().table(name).take()).await

@@ -46,16 +46,28 @@ pub fn triggers(audited: &Audited) -> String {
 
 pub fn drop_triggers(audited: &Audited) -> String {
     let table = audited.table;
-    [
+    let names = [
         "not_replaced",
         "not_replaced_by_update",
         "audit_version",
         "audit_insert",
         "audit_update",
         "audit_delete",
-    ]
-    .map(|name| format!("DROP TRIGGER {table}_{name};"))
-    .concat()
+    ];
+    let made = |name: &&str| *name != "not_replaced_by_update" || !keys(audited).is_empty();
+    let drops = names.into_iter().filter(made);
+    drops
+        .map(|name| format!("DROP TRIGGER {table}_{name};"))
+        .collect()
+}
+
+/// The columns of each unique constraint.
+fn keys(audited: &Audited) -> Vec<Vec<String>> {
+    let indexes = audited.definition.get_indexes().iter();
+    indexes
+        .filter(|index| index.is_unique_key())
+        .map(|index| index.get_index_spec().get_column_names())
+        .collect()
 }
 
 /// `OR REPLACE` removes rows without firing their DELETE triggers. Where a statement meets a row that is in its way,
@@ -63,13 +75,7 @@ pub fn drop_triggers(audited: &Audited) -> String {
 /// Any other statement goes on to fail, or to be ignored, by itself.
 fn refuse_replace(audited: &Audited) -> String {
     let table = audited.table;
-    let keys: Vec<_> = audited
-        .definition
-        .get_indexes()
-        .iter()
-        .filter(|index| index.is_unique_key())
-        .map(|index| index.get_index_spec().get_column_names())
-        .collect();
+    let keys = keys(audited);
     let same_keys: Vec<_> = keys
         .iter()
         .map(|columns| {
@@ -81,6 +87,7 @@ fn refuse_replace(audited: &Audited) -> String {
         })
         .collect();
     let same_key = same_keys.join(" OR ");
+    let or_same_key: String = same_keys.iter().map(|same| format!(" OR {same}")).collect();
     let key_columns = keys.concat().join(", ");
     let body = format!(
         "BEGIN
@@ -89,10 +96,17 @@ fn refuse_replace(audited: &Audited) -> String {
              WHERE (SELECT replaced FROM audit_probe);
          END;"
     );
-    format!(
+    let insert = format!(
         "CREATE TRIGGER {table}_not_replaced BEFORE INSERT ON {table}
-         WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id OR {same_key})
-         {body}
+         WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id{or_same_key})
+         {body}"
+    );
+    // By its id alone no row is replaced by an update: ids do not change.
+    if keys.is_empty() {
+        return insert;
+    }
+    format!(
+        "{insert}
          CREATE TRIGGER {table}_not_replaced_by_update BEFORE UPDATE OF {key_columns} ON {table}
          WHEN EXISTS (SELECT 1 FROM {table} WHERE id <> OLD.id AND ({same_key}))
          {body}"
