@@ -13,6 +13,7 @@ use actix_web::{App as ActixApp, web};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
 use crate::app_settings::ServeSettings;
@@ -20,10 +21,12 @@ use crate::core::idempotency::{self, Running};
 use crate::core::in_flight::InFlight;
 use crate::core::metrics::Metrics;
 use crate::core::password::Hasher;
+use crate::core::registry::Registry;
 use crate::core::state::{Document, Limits, State};
 use crate::core::usage::{self, Usage};
 use crate::core::{authentication, openapi, request, space, unparsed};
 use crate::database::{Database, Pools};
+use crate::product::Product;
 use crate::resources;
 
 /// How often kept answers that have expired are removed.
@@ -38,9 +41,11 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Where the OpenAPI document has no JSON form.
-pub fn state(database: Database, settings: &ServeSettings) -> io::Result<State> {
-    let openapi = openapi()?;
+pub fn state(product: &Product, database: Database, settings: &ServeSettings) -> io::Result<State> {
+    let openapi = openapi(product)?;
     Ok(State {
+        registry: Arc::new(product.registry.clone()),
+        migrations: product.migrations.clone(),
         metrics: Metrics::new(database.activity(), &openapi),
         database,
         limits: Limits {
@@ -77,11 +82,16 @@ impl App {
     /// # Errors
     /// Where the listener cannot be used.
     pub fn start(
+        product: &Product,
         listener: TcpListener,
         pools: Pools,
         settings: &ServeSettings,
     ) -> io::Result<Self> {
-        Self::start_with(listener, state(Database::new(pools), settings)?, settings)
+        Self::start_with(
+            listener,
+            state(product, Database::new(pools), settings)?,
+            settings,
+        )
     }
 
     /// Starts to answer on `listener`, with a state that was made before.
@@ -176,12 +186,13 @@ fn serve(
         .shutdown_timeout(settings.shutdown_timeout.as_secs_f64().ceil() as u64 + 1)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
+    let registry = shared.registry.clone();
     let service = move || {
         let (app, _) = ActixApp::new()
             .wrap(from_fn(request::surround))
             .app_data(shared.clone())
             .into_utoipa_app()
-            .configure(routes)
+            .configure(|config| routes(&registry, config))
             .split_for_parts();
         let app = app
             .default_service(web::to(resources::system::unmatched))
@@ -217,16 +228,16 @@ async fn look_for_space(database: &Database) {
 }
 
 /// Every route, once: the server and the document are made of it.
-fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
+fn routes(registry: &Registry, config: &mut ServiceConfig<'_>) {
     resources::system::routes(config);
     config.service(
         scope::scope("/v1")
             .wrap(from_fn(authentication::authenticate))
-            .configure(resources::organizations::routes)
-            .configure(resources::users::routes)
-            .configure(resources::memberships::routes)
-            .configure(resources::api_keys::routes)
-            .configure(resources::events::routes)
+            .configure(|config: &mut ServiceConfig<'_>| {
+                for part in registry.parts() {
+                    (part.routes)(config);
+                }
+            })
             .default_service(web::to(resources::system::unmatched)),
     );
 }
@@ -235,11 +246,11 @@ fn routes(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
 ///
 /// # Errors
 /// Where the document has no JSON form.
-pub fn openapi() -> serde_json::Result<serde_json::Value> {
+pub fn openapi(product: &Product) -> serde_json::Result<serde_json::Value> {
     let (_, document) = ActixApp::new()
         .into_utoipa_app()
-        .openapi(openapi::base())
-        .configure(routes)
+        .openapi(openapi::base(product.name, &product.registry))
+        .configure(|config| routes(&product.registry, config))
         .split_for_parts();
     openapi::complete(&document)
 }

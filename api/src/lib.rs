@@ -10,9 +10,12 @@ pub mod core;
 pub mod database;
 pub mod operations;
 pub mod prelude;
+pub mod product;
 pub mod resources;
 
+pub use product::Product;
 pub use rollbook_macros::resource;
+pub use {entity, migration};
 
 /// What the code that `#[resource]` makes refers to, so that whoever uses it need not depend on it.
 #[doc(hidden)]

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    rollbook::cli::main(rollbook::commit!())
+    rollbook::Product::default()
+        .built_of(rollbook::commit!())
+        .run()
 }

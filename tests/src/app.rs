@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::Product;
 use api::app::{self, App, Upkeep};
 use api::app_settings::ServeSettings;
 use api::cli::bootstrap::{self, BootstrapArguments};
@@ -20,6 +21,8 @@ use crate::probe::TestProbe;
 
 /// A running server, its database, and the system admin that was made first.
 pub struct TestApp {
+    /// What runs.
+    pub product: Product,
     pub database: TestDatabase,
     pub url: String,
     pub probe: Arc<TestProbe>,
@@ -43,12 +46,13 @@ mod api_server {
 impl TestApp {
     /// A server with the default settings, but for one worker.
     pub async fn start(backend: Backend) -> Self {
-        let settings = ServeSettings {
-            workers: 1,
-            password_hashers: 1,
-            ..ServeSettings::default()
-        };
-        Self::start_with(backend, settings).await
+        Self::start_with(backend, small()).await
+    }
+
+    /// The same of another product.
+    pub async fn start_product(product: Product, backend: Backend) -> Self {
+        let database = TestDatabase::of(&product.migrations, backend).await;
+        Self::start_product_on(product, database, small(), 8).await
     }
 
     /// A server with these settings.
@@ -67,6 +71,15 @@ impl TestApp {
 
     /// A server on this migrated database.
     pub async fn start_on(
+        database: TestDatabase,
+        settings: ServeSettings,
+        connections: u32,
+    ) -> Self {
+        Self::start_product_on(Product::default(), database, settings, connections).await
+    }
+
+    async fn start_product_on(
+        product: Product,
         database: TestDatabase,
         settings: ServeSettings,
         connections: u32,
@@ -99,6 +112,7 @@ impl TestApp {
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let probe = Arc::new(TestProbe::default());
         let state = app::state(
+            &product,
             Database::new(pools.clone()).with_probe(probe.clone()),
             &settings,
         )
@@ -122,6 +136,7 @@ impl TestApp {
             Some(made.user_id),
         );
         Self {
+            product,
             database,
             url,
             probe,
@@ -250,6 +265,14 @@ impl Drop for TestApp {
         // Only asks: the server's threads end by themselves, and the database is dropped by force.
         drop(self.server.handle.stop(false));
         self.server.task.abort();
+    }
+}
+
+fn small() -> ServeSettings {
+    ServeSettings {
+        workers: 1,
+        password_hashers: 1,
+        ..ServeSettings::default()
     }
 }
 

@@ -4,21 +4,23 @@
 //! the bytes of a migrated file.
 
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher},
     env, fs,
     hash::{Hash, Hasher},
     path::Path,
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use migration::{Migrator, MigratorTrait};
+use api::{Product, database::Migrations, operations::migration::fingerprint};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
     sqlx::sqlite::SqliteJournalMode,
 };
+use sea_orm_migration::MigratorTraitSelf;
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 /// The environment variable that names the PostgreSQL server, as a URL to one of its databases.
@@ -64,11 +66,19 @@ impl TestDatabase {
         }
     }
 
-    /// A database with every migration applied.
+    /// A database with every migration of Rollbook applied.
     pub async fn migrated(backend: Backend) -> Self {
+        Self::of(&Product::default().migrations, backend).await
+    }
+
+    /// A database with all of these migrations applied.
+    pub async fn of(migrations: &Migrations, backend: Backend) -> Self {
         match backend {
-            Backend::Sqlite => Self::sqlite(Some(sqlite_template().await)),
-            Backend::Postgres => Self::postgres(Some(postgres_template().await)).await,
+            Backend::Sqlite => Self::sqlite(Some(&sqlite_template(migrations).await)),
+            Backend::Postgres => {
+                let template = postgres_template(migrations).await;
+                Self::postgres(Some(&template)).await
+            }
         }
     }
 
@@ -77,7 +87,7 @@ impl TestDatabase {
         let options = "template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'";
         let database = Self::postgres(Some(options)).await;
         let connection = database.connect().await;
-        migrate(&connection).await;
+        migrate(&Product::default().migrations, &connection).await;
         close(connection).await;
         database
     }
@@ -155,77 +165,71 @@ impl Drop for TestDatabase {
     }
 }
 
-async fn sqlite_template() -> &'static [u8] {
-    static TEMPLATE: OnceCell<Vec<u8>> = OnceCell::const_new();
-    TEMPLATE
-        .get_or_init(|| async {
-            let directory =
-                TempDir::with_prefix("rollbook-template-").expect("a temporary directory");
-            let file = directory.path().join("template.db");
-            let connection = connect(&sqlite_url(&file)).await;
-            migrate(&connection).await;
-            close(connection).await;
-            fs::read(&file).expect("the migrated template")
-        })
-        .await
-}
-
-async fn postgres_template() -> &'static str {
-    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-    TEMPLATE
-        .get_or_init(|| async {
-            let name = format!("rollbook_template_{:016x}", schema_hash());
-            let server = connect(&server_url()).await;
-            // Test processes start at once; one makes the template, the others wait for it.
-            run(&server, "SELECT pg_advisory_lock(7240151)").await;
-            // A template that takes connections is one whose making was broken off.
-            let finished = format!("SELECT datname::text FROM pg_database WHERE datname = '{name}' AND NOT datallowconn");
-            if text_rows(&server, &finished).await.is_empty() {
-                run(&server, &format!("DROP DATABASE IF EXISTS {name}")).await;
-                run(&server, &format!("CREATE DATABASE {name}")).await;
-                let connection = connect(&url_of(&name)).await;
-                migrate(&connection).await;
-                close(connection).await;
-                run(&server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-            }
-            close(server).await;
-            name
-        })
-        .await
-}
-
-async fn migrate(connection: &DatabaseConnection) {
-    Migrator::up(connection, None)
-        .await
-        .expect("the migrations to apply");
-}
-
-/// Tells one schema's template from another's on a server that outlives a run.
-fn schema_hash() -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hash_directory(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../migration/src"),
-        &mut hasher,
-    );
-    hasher.finish()
-}
-
-fn hash_directory(directory: &Path, hasher: &mut DefaultHasher) {
-    let mut paths: Vec<_> = fs::read_dir(directory)
-        .expect("the sources of the migrations")
-        .map(|entry| entry.expect("a source of a migration").path())
-        .collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            hash_directory(&path, hasher);
-        } else {
-            path.file_name().hash(hasher);
-            fs::read(&path)
-                .expect("the source of a migration")
-                .hash(hasher);
-        }
+/// The bytes of migrated files, by the hash of their migrations.
+async fn sqlite_template(migrations: &Migrations) -> Arc<Vec<u8>> {
+    static TEMPLATES: Mutex<BTreeMap<u64, Arc<Vec<u8>>>> = Mutex::const_new(BTreeMap::new());
+    let hash = hash_of(migrations, DbBackend::Sqlite).await;
+    let mut templates = TEMPLATES.lock().await;
+    if let Some(template) = templates.get(&hash) {
+        return template.clone();
     }
+    let directory = TempDir::with_prefix("rollbook-template-").expect("a temporary directory");
+    let file = directory.path().join("template.db");
+    let connection = connect(&sqlite_url(&file)).await;
+    migrate(migrations, &connection).await;
+    close(connection).await;
+    let template = Arc::new(fs::read(&file).expect("the migrated template"));
+    templates.insert(hash, template.clone());
+    template
+}
+
+/// The name of a database that is made once for all test processes.
+async fn postgres_template(migrations: &Migrations) -> String {
+    static MADE: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
+    let hash = hash_of(migrations, DbBackend::Postgres).await;
+    let name = format!("rollbook_template_{hash:016x}");
+    let mut made = MADE.lock().await;
+    if !made.insert(name.clone()) {
+        return name;
+    }
+    let server = connect(&server_url()).await;
+    // Test processes start at once; one makes the template, the others wait for it.
+    run(&server, "SELECT pg_advisory_lock(7240151)").await;
+    // A template that takes connections is one whose making was broken off.
+    let finished = format!(
+        "SELECT datname::text FROM pg_database WHERE datname = '{name}' AND NOT datallowconn"
+    );
+    if text_rows(&server, &finished).await.is_empty() {
+        run(&server, &format!("DROP DATABASE IF EXISTS {name}")).await;
+        run(&server, &format!("CREATE DATABASE {name}")).await;
+        let connection = connect(&url_of(&name)).await;
+        migrate(migrations, &connection).await;
+        close(connection).await;
+        run(
+            &server,
+            &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+        )
+        .await;
+    }
+    close(server).await;
+    name
+}
+
+async fn migrate(migrations: &Migrations, connection: &DatabaseConnection) {
+    let applied = migrations.up(connection, None).await;
+    applied.expect("the migrations to apply");
+}
+
+/// Tells one schema's template from another's on a server that outlives a run: by what the migrations do.
+async fn hash_of(migrations: &Migrations, backend: DbBackend) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for migration in migrations.all() {
+        let fingerprint = fingerprint(migration.as_ref(), backend).await;
+        fingerprint
+            .expect("what a migration does")
+            .hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn server_url() -> String {

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use api::core::resource::Resource;
+use api::Product;
+use api::core::registry::{Registered, Stored};
 use entity::{events, idempotency_keys};
 use sea_orm::{DatabaseConnection, EntityTrait, IdenStatic, Iterable, ModelTrait, Value as Column};
 use serde_json::{Map, Value, json};
@@ -58,14 +59,11 @@ pub struct Row {
 
 impl Snapshot {
     /// What the database holds now.
-    pub async fn of(connection: &DatabaseConnection) -> Self {
+    pub async fn of(product: &Product, connection: &DatabaseConnection) -> Self {
         let mut rows = BTreeMap::new();
-        macro_rules! tables {
-            ($($resource:ty,)*) => {
-                $(rows.extend(audited::<$resource>(connection).await);)*
-            };
+        for resource in product.registry.resources() {
+            rows.extend(audited(resource, connection).await);
         }
-        api::with_audited!(tables);
         let mut events = all::<events::Entity>(connection).await;
         events.sort_by_key(|event| {
             let version = event["aggregate_version"].as_i64();
@@ -148,21 +146,23 @@ impl Row {
     }
 }
 
-async fn audited<R: Resource>(connection: &DatabaseConnection) -> Vec<(Uuid, Row)> {
-    let row = |mut columns: Map<String, Value>| {
-        columns.retain(|name, _| !BOOKKEEPING.contains(&name.as_str()));
-        let id = columns["id"].as_str().and_then(|id| id.parse().ok());
+async fn audited(resource: &dyn Registered, connection: &DatabaseConnection) -> Vec<(Uuid, Row)> {
+    let rows = resource.page(connection.into(), None, u64::from(u32::MAX));
+    let row = |stored: Stored| {
+        let columns = stored.columns.into_iter();
+        let own = resource.bookkeeping();
+        let is_told = |name: &str| !BOOKKEEPING.contains(&name) && !own.contains(&name);
+        let audited = columns.filter(|(name, _)| is_told(name));
         let row = Row {
-            aggregate_type: R::AGGREGATE,
-            columns,
+            aggregate_type: resource.aggregate(),
+            columns: audited
+                .map(|(name, value)| (name.to_owned(), shown(value)))
+                .collect(),
         };
-        (id.expect("a row's id"), row)
+        (stored.id, row)
     };
-    all::<R::Entity>(connection)
-        .await
-        .into_iter()
-        .map(row)
-        .collect()
+    let rows = rows.await.expect("the rows of a table");
+    rows.into_iter().map(row).collect()
 }
 
 async fn all<E: EntityTrait<Model: Send + Sync>>(

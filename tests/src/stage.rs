@@ -38,7 +38,7 @@ impl Stage {
 
     /// What the database holds now.
     pub async fn snapshot(&self) -> Snapshot {
-        Snapshot::of(&self.connection).await
+        Snapshot::of(&self.app.product, &self.connection).await
     }
 
     /// A new active user without a key.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use api::Product;
 use sea_orm::{DatabaseConnection, DbBackend};
 
 use crate::database::text_rows;
@@ -24,18 +25,16 @@ pub async fn tables(connection: &DatabaseConnection) -> Vec<String> {
 
 /// The audited tables, each with what the trail calls a row of it.
 pub fn audited() -> Vec<(String, &'static str)> {
-    fn of<R: api::core::resource::Resource>() -> (String, &'static str) {
-        (R::table(), R::AGGREGATE)
-    }
-    macro_rules! of_audited {
-        ($($resource:ty,)*) => { vec![$(of::<$resource>()),*] };
-    }
-    api::with_audited!(of_audited)
+    let product = Product::default();
+    let resources = product.registry.resources();
+    resources
+        .map(|resource| (resource.table(), resource.aggregate()))
+        .collect()
 }
 
 /// The collections of the API, as the OpenAPI document has them.
 pub fn collections() -> Vec<String> {
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&Product::default()).expect("the document");
     let paths = document["paths"].as_object().expect("paths").keys();
     let names = paths.filter_map(|path| path.strip_prefix("/v1/")?.split('/').next());
     let names: BTreeSet<_> = names.map(str::to_owned).collect();

@@ -6,6 +6,7 @@ use syn::parse::{Parse, Parser};
 use syn::{Error, Fields, Ident, ItemStruct, LitStr, Path, Result, Visibility};
 
 use crate::field::{Field, docs, fields, name, set};
+use crate::rights::Rights;
 
 /// A resource, as it was declared.
 pub struct Declaration {
@@ -14,8 +15,15 @@ pub struct Declaration {
     pub aggregate: LitStr,
     /// What one is called in a sentence.
     pub noun: String,
+    /// What is in the collection.
+    pub description: String,
     pub removal: Ident,
+    /// The words of its own for what happens to it.
+    pub verbs: Vec<LitStr>,
     pub organization: Option<Ident>,
+    /// The column of the person whose a row is.
+    pub own: Option<Ident>,
+    pub rights: Rights,
     pub search: Option<LitStr>,
     pub private: Option<Path>,
     /// Columns that are unique together.
@@ -27,8 +35,7 @@ pub struct Declaration {
     pub fields: Vec<Field>,
 }
 
-const OPTIONS: &str =
-    "entity, collection, aggregate, noun, removal, organization, search, private, unique";
+const OPTIONS: &str = "entity, collection, aggregate, noun, description, removal, verbs, organization, own, read, write, change, remove, search, private, unique";
 const AUDITED: [&str; 6] = [
     "id",
     "version",
@@ -63,21 +70,30 @@ pub fn read(options: TokenStream, item: TokenStream) -> Result<(Declaration, Vec
     };
     take_out_audited_columns(&mut item, &mut errors);
     let mut fields = with_audited_columns(fields(&item, &mut errors)?, &mut errors)?;
+    let rights = Rights::of(&given, &mut errors);
     check_together(&mut given, &mut fields, &mut errors);
     let nothing = || LitStr::new("", Span::call_site());
     let aggregate = given.aggregate.unwrap_or_else(nothing);
+    let noun = match given.noun {
+        Some(noun) => noun.value(),
+        None => aggregate.value().replace('_', " "),
+    };
     let declaration = Declaration {
         entity,
         collection: given.collection.unwrap_or_else(nothing),
-        noun: match given.noun {
-            Some(noun) => noun.value(),
-            None => aggregate.value().replace('_', " "),
+        description: match given.description {
+            Some(description) => description.value(),
+            None => format!("The {noun}s."),
         },
+        noun,
         aggregate,
+        verbs: given.verbs,
         removal: given
             .removal
             .unwrap_or_else(|| Ident::new("Deleted", Span::call_site())),
         organization: given.organization,
+        own: given.own,
+        rights,
         search: given.search,
         private: given.private,
         unique: given.unique,
@@ -91,13 +107,20 @@ pub fn read(options: TokenStream, item: TokenStream) -> Result<(Declaration, Vec
 
 /// The options of the attribute.
 #[derive(Default)]
-struct Options {
+pub struct Options {
     entity: Option<Path>,
     collection: Option<LitStr>,
     aggregate: Option<LitStr>,
     noun: Option<LitStr>,
+    description: Option<LitStr>,
+    verbs: Vec<LitStr>,
     removal: Option<Ident>,
-    organization: Option<Ident>,
+    pub organization: Option<Ident>,
+    pub own: Option<Ident>,
+    pub read: Option<Ident>,
+    pub write: Option<Ident>,
+    pub change: Option<Ident>,
+    pub remove: Option<Ident>,
     search: Option<LitStr>,
     private: Option<Path>,
     unique: Vec<Vec<Ident>>,
@@ -110,20 +133,29 @@ impl Options {
             "collection" => set(&mut self.collection, meta)?,
             "aggregate" => set(&mut self.aggregate, meta)?,
             "noun" => set(&mut self.noun, meta)?,
+            "description" => set(&mut self.description, meta)?,
             "removal" => set(&mut self.removal, meta)?,
             "organization" => set(&mut self.organization, meta)?,
+            "own" => set(&mut self.own, meta)?,
+            "read" => set(&mut self.read, meta)?,
+            "write" => set(&mut self.write, meta)?,
+            "change" => set(&mut self.change, meta)?,
+            "remove" => set(&mut self.remove, meta)?,
             "search" => set(&mut self.search, meta)?,
             "private" => set(&mut self.private, meta)?,
-            "unique" => {
-                let content;
-                syn::parenthesized!(content in meta.input);
-                let columns = content.parse_terminated(<Ident as Parse>::parse, syn::Token![,])?;
-                self.unique.push(columns.into_iter().collect());
-            }
+            "verbs" => self.verbs = listed(meta)?,
+            "unique" => self.unique.push(listed(meta)?),
             _ => return Err(meta.error(format!("there is no such option; known: {OPTIONS}"))),
         }
         Ok(())
     }
+}
+
+fn listed<T: Parse>(meta: &ParseNestedMeta<'_>) -> Result<Vec<T>> {
+    let content;
+    syn::parenthesized!(content in meta.input);
+    let parts = content.parse_terminated(T::parse, syn::Token![,])?;
+    Ok(parts.into_iter().collect())
 }
 
 /// Refuses the columns that every audited table has.
@@ -185,6 +217,13 @@ fn check_together(options: &mut Options, fields: &mut [Field], errors: &mut Vec<
             field.private = false;
         }
     }
+    for field in fields.iter() {
+        let is_tenant = Some(&field.ident) == options.organization.as_ref() && field.ident != "id";
+        if is_tenant && field.touches.is_none() && !field.broken {
+            let words = "whether a row goes when its organization is removed is not said: `#[touches(\"organization\", goes)]` or `stays`";
+            fault(field.ident.span(), words);
+        }
+    }
     let mut is_known = |name: &Ident| {
         let is_known = fields.iter().any(|field| field.ident == *name);
         if !is_known {
@@ -195,6 +234,7 @@ fn check_together(options: &mut Options, fields: &mut [Field], errors: &mut Vec<
         is_known
     };
     options.organization = options.organization.take().filter(&mut is_known);
+    options.own = options.own.take().filter(&mut is_known);
     options
         .unique
         .retain(|columns| columns.iter().all(&mut is_known));

@@ -2,8 +2,10 @@
 
 use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
-use syn::parse::Parse;
-use syn::{Attribute, Error, Expr, Fields, Ident, ItemStruct, LitStr, Meta, Path, Result, Type};
+use syn::parse::{Parse, ParseStream};
+use syn::{
+    Attribute, Error, Expr, Fields, Ident, ItemStruct, LitStr, Meta, Path, Result, Token, Type,
+};
 
 /// A field: a column, or a parameter of requests.
 pub struct Field {
@@ -14,7 +16,7 @@ pub struct Field {
     pub edit: Option<Edit>,
     pub filter: Option<Filter>,
     pub default: Option<Starting>,
-    pub touches: Option<LitStr>,
+    pub touches: Option<Touches>,
     pub given: bool,
     pub private: bool,
     pub hidden: bool,
@@ -23,6 +25,7 @@ pub struct Field {
     pub unique: bool,
     pub search: bool,
     pub parameter: bool,
+    pub ended: bool,
     /// It is wrong, which was said: nothing is made of it that could be wrong once more.
     pub broken: bool,
 }
@@ -52,13 +55,21 @@ pub struct Filter {
     pub with: Option<Path>,
 }
 
+/// That a column names a row of another resource.
+pub struct Touches {
+    /// What the trail calls that resource.
+    pub aggregate: LitStr,
+    /// Whether the row goes when that one is removed.
+    pub goes: bool,
+}
+
 /// What a column starts with.
 pub enum Starting {
     Default,
     Value(Box<Expr>),
 }
 
-const ATTRIBUTES: &str = "input, new, edit, filter, default, given, search, unique, touches, private, hidden, secret, bookkeeping, parameter";
+const ATTRIBUTES: &str = "input, new, edit, filter, default, given, search, unique, touches, private, hidden, secret, bookkeeping, parameter, ended";
 
 /// Types that are taken for those of columns.
 const NO_COLUMN_TYPES: &str = "str, Vec, HashMap, BTreeMap, Value, Json, DateTime, u8, u16, u32, u64, usize, i8, i16, isize, f32, f64, char";
@@ -91,6 +102,7 @@ pub fn fields(item: &ItemStruct, errors: &mut Vec<Error>) -> Result<Vec<Field>> 
             unique: false,
             search: false,
             parameter: false,
+            ended: false,
             broken: false,
         };
         let before = errors.len();
@@ -180,6 +192,7 @@ impl Field {
             "unique" => self.unique = flag()?,
             "search" => self.search = flag()?,
             "parameter" => self.parameter = flag()?,
+            "ended" => self.ended = flag()?,
             _ => {
                 let words = format!("a field has no such attribute; known: {ATTRIBUTES}");
                 return Err(Error::new_spanned(path, words));
@@ -248,6 +261,9 @@ impl Field {
         if (self.secret || self.hidden) && (self.filter.is_some() || self.search) {
             return fault("what nobody sees cannot be searched for");
         }
+        if self.ended && inner(&self.kind).is_none() {
+            return fault("the moment of its end is none at first: an `Option<Timestamp>`");
+        }
         if self.secret && (self.hidden || self.private) {
             return fault("a secret is hidden already: `#[secret]` alone");
         }
@@ -271,6 +287,25 @@ impl Field {
     /// Whether a row cannot be without it: it has no default and is not optional.
     pub fn is_required(&self) -> bool {
         !(self.parameter || self.broken) && self.default.is_none() && inner(&self.kind).is_none()
+    }
+}
+
+impl Parse for Touches {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let aggregate: LitStr = input.parse()?;
+        let words = "whether the row goes when that one is removed is not said: `goes` or `stays`, such as `#[touches(\"organization\", goes)]`";
+        if input.is_empty() {
+            return Err(Error::new(aggregate.span(), words));
+        }
+        input.parse::<Token![,]>()?;
+        let end: Ident = input.parse()?;
+        match end.to_string().as_str() {
+            "goes" | "stays" => Ok(Self {
+                aggregate,
+                goes: end == "goes",
+            }),
+            _ => Err(Error::new(end.span(), words)),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod input;
 mod request;
+mod rights;
 mod row;
 mod view;
 
@@ -24,6 +25,7 @@ pub fn all(resource: &Declaration) -> TokenStream {
         view::view(resource),
         row::columns(resource),
         row::implementation(resource),
+        rights::all(resource),
         row::blank(resource),
         request::new(resource),
         request::edit(resource),
@@ -45,6 +47,11 @@ impl Declaration {
 
     fn shown(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| field.is_shown())
+    }
+
+    /// The column of the moment of its end.
+    fn ended(&self) -> Option<&Field> {
+        self.columns().find(|field| field.ended)
     }
 
     /// What one is called in a sentence, with its article.

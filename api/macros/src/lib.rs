@@ -3,6 +3,7 @@
 mod declaration;
 mod field;
 mod generate;
+mod rights;
 
 use proc_macro::TokenStream;
 
@@ -28,8 +29,14 @@ use proc_macro::TokenStream;
 /// | `collection = "projects"` | the name in paths and scopes |
 /// | `aggregate = "project"` | what the trail calls it; must be what its migration says |
 /// | `noun = "project"` | what one is called in a sentence, where that is not the aggregate's name |
+/// | `description = "The projects."` | what is in the collection, for the OpenAPI document |
 /// | `removal = Deleted` | the verb of its end |
+/// | `verbs("ARCHIVED")` | the words of its own for what happens to it, as `Verb::Own` has them |
 /// | `organization = organization_id` | the column of the organization that it belongs to; without it, its events belong to none |
+/// | `own = user_id` | the column of the person whose it is, where rows are somebody's own |
+/// | `read = Viewer` | who sees rows: in its organization this role or more (`Viewer`, `Member`, `Admin`, `Owner`), the person whose it is (`Own`), `SystemAdmin`; or `by_hand`: `Visible` is implemented beside it |
+/// | `write = Admin` | who makes, changes and removes rows: a role, `Own`, `SystemAdmin`; or `by_hand`: `Rights` is implemented beside it, where verbs of the core need it |
+/// | `change = Author`, `remove = Admin` | who changes and who removes them, where that differs: `Author`, who made it, as well |
 /// | `search = "Those with …"` | what `q` means, where fields are `#[search]` |
 /// | `private = sees_private` | `fn(&Caller, &Model) -> bool`: who sees the fields that are `#[private]` |
 /// | `unique(one, another)` | columns that are unique together; the first that is not the organization is to blame |
@@ -47,10 +54,11 @@ use proc_macro::TokenStream;
 /// | `#[given]` | the code gives it to `into_row` and `blank` |
 /// | `#[search]` | `q` looks into it |
 /// | `#[unique]` | no two rows have the same |
-/// | `#[touches("user")]` | it is the id of another aggregate, which the events are tagged with |
+/// | `#[touches("user", goes)]` | it is the id of another aggregate, which the events are tagged with; the row goes when that one is removed, or `stays` |
 /// | `#[private]` | only some see it |
 /// | `#[hidden]`, `#[secret]` | nobody sees it; `secret`: nor in the events |
 /// | `#[bookkeeping]`, `#[bookkeeping(hidden)]` | it changes without an event |
+/// | `#[ended]` | it takes the moment when a row is removed: rows that have one are gone |
 /// | `#[parameter]` | it is no column: of requests only |
 #[proc_macro_attribute]
 pub fn resource(options: TokenStream, item: TokenStream) -> TokenStream {

@@ -19,6 +19,7 @@ use crate::{
         Progress,
         backup::{self, BackupError, Manifest, RestoreOptions},
     },
+    product::Product,
 };
 
 /// Copy the whole database to a file, with a manifest beside it; servers go on meanwhile
@@ -142,7 +143,7 @@ impl RestoreCommand {
         Ok(outcome?)
     }
 
-    pub(super) async fn run(self) -> Result<(), BackupCommandError> {
+    pub(super) async fn run(self, product: &Product) -> Result<(), BackupCommandError> {
         log::start(&self.common.log.filter, self.common.log.format)?;
         if self.replace && !self.knows {
             self.environment.require_development()?;
@@ -152,7 +153,13 @@ impl RestoreCommand {
             replace: self.replace,
         };
         let progress = Progress::default();
-        let restored = backup::restore(&self.common.database, &self.file, options, progress);
+        let restored = backup::restore(
+            product,
+            &self.common.database,
+            &self.file,
+            options,
+            progress,
+        );
         let (manifest, report) = restored.await?;
         match self.common.format {
             OutputFormat::Json => {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, stdin};
 use clap::Args;
 use entity::sea_orm_active_enums::{UserRole, UserStatus};
 use entity::{organizations, users};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -22,11 +22,13 @@ use crate::core::input::{Fault, Field};
 use crate::core::password::Hasher;
 use crate::core::problem::Problem;
 use crate::core::scope::Scope;
+use crate::core::tenancy::{Reason, all_rows};
 use crate::core::text::{Email, Name, Password};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
 use crate::core::{clock, log};
 use crate::database::{ConnectError, Database, Pools, SchemaError, connect, require_current};
+use crate::product::Product;
 use crate::resources;
 use crate::resources::api_keys::ApiKey;
 use crate::resources::memberships::Membership;
@@ -142,11 +144,11 @@ impl BootstrapError {
 }
 
 impl BootstrapCommand {
-    pub(super) async fn run(self) -> Result<(), BootstrapError> {
+    pub(super) async fn run(self, product: &Product) -> Result<(), BootstrapError> {
         log::start(&self.log.filter, self.log.format)?;
         let password = self.arguments.password()?;
         let pools = connect(&self.database).await?;
-        require_current(&Database::new(pools.clone()).reader()).await?;
+        require_current(&product.migrations, &Database::new(pools.clone()).reader()).await?;
         let made = run(&self.arguments, password, &pools).await;
         pools.close().await;
         made?
@@ -184,7 +186,7 @@ pub async fn run(
     let database = Database::new(pools.clone());
     let made = UnitOfWork::run(&database, &origin, async |work| {
         work.alone(ONLY_ONE).await?;
-        let admins = users::Entity::find()
+        let admins = all_rows::<users::Entity>(Reason::System)
             .filter(users::Column::Role.eq(UserRole::Admin))
             .filter(users::Column::Status.ne(UserStatus::Deleted))
             .limit(1);
@@ -237,7 +239,7 @@ async fn free_slug(
     work: &mut UnitOfWork<'_>,
     mut organization: organizations::Model,
 ) -> Result<organizations::Model, Problem> {
-    let taken = organizations::Entity::find()
+    let taken = all_rows::<organizations::Entity>(Reason::System)
         .filter(organizations::Column::Slug.eq(organization.slug.as_str()));
     if work.one(taken).await?.is_some() {
         let id = clock::new_id().simple().to_string();

@@ -22,6 +22,7 @@ use crate::{
         Progress, Severity,
         doctor::{self, CheckResult, Options, ReconcileError, Reconciled, Report},
     },
+    product::Product,
 };
 
 /// Check the data and the trail: references, rules, events, and that each row is what its events say
@@ -145,16 +146,16 @@ impl DoctorError {
 }
 
 impl DoctorCommand {
-    pub(super) async fn run(self) -> Result<(), DoctorError> {
+    pub(super) async fn run(self, product: &Product) -> Result<(), DoctorError> {
         if self.list && self.verb.is_none() {
             return self.show_list();
         }
         log::start(&self.log.filter, self.log.format)?;
         if let Some(Verb::Reconcile(arguments)) = &self.verb {
-            return self.reconcile(arguments).await;
+            return self.reconcile(product, arguments).await;
         }
         let database = connect_for_examination(&self.database).await?;
-        let outcome = self.examine(&database).await;
+        let outcome = self.examine(product, &database).await;
         close(database).await;
         let report = outcome?;
         match self.format {
@@ -168,9 +169,13 @@ impl DoctorCommand {
         }
     }
 
-    async fn reconcile(&self, arguments: &ReconcileArguments) -> Result<(), DoctorError> {
+    async fn reconcile(
+        &self,
+        product: &Product,
+        arguments: &ReconcileArguments,
+    ) -> Result<(), DoctorError> {
         let pools = connect(&self.database).await?;
-        let outcome = self.record(arguments, &pools).await;
+        let outcome = self.record(product, arguments, &pools).await;
         pools.close().await;
         let reconciled = outcome?;
         match self.format {
@@ -182,17 +187,22 @@ impl DoctorCommand {
 
     async fn record(
         &self,
+        product: &Product,
         arguments: &ReconcileArguments,
         pools: &Pools,
     ) -> Result<Reconciled, DoctorError> {
         let database = Database::new(pools.clone());
-        require_current(&database.reader()).await?;
+        require_current(&product.migrations, &database.reader()).await?;
         let reason = arguments.reason.clone();
-        Ok(doctor::reconcile(&database, arguments.id, reason).await?)
+        Ok(doctor::reconcile(product, &database, arguments.id, reason).await?)
     }
 
-    async fn examine(&self, database: &DatabaseConnection) -> Result<Report, DoctorError> {
-        match require_current(database).await {
+    async fn examine(
+        &self,
+        product: &Product,
+        database: &DatabaseConnection,
+    ) -> Result<Report, DoctorError> {
+        match require_current(&product.migrations, database).await {
             // What is newer is told by the check of the migrations.
             Ok(()) | Err(SchemaError::Ahead { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -201,7 +211,7 @@ impl DoctorCommand {
             only: self.only.clone(),
             table_size_limit: self.table_size_limit,
         };
-        let examined = doctor::examine(database, &options, Progress::default());
+        let examined = doctor::examine(product, database, &options, Progress::default());
         Ok(examined.await?)
     }
 

@@ -22,6 +22,7 @@ use crate::{
     },
     database::{ConnectError, Database, Pools, SchemaError, connect, require_current},
     operations::keys::{self, KeysError, Made, Person, Wanted},
+    product::Product,
     resources::api_keys::ApiKey,
 };
 
@@ -142,17 +143,17 @@ impl KeysCommandError {
 }
 
 impl KeysCommand {
-    pub(super) async fn run(self) -> Result<(), KeysCommandError> {
+    pub(super) async fn run(self, product: &Product) -> Result<(), KeysCommandError> {
         log::start(&self.log.filter, self.log.format)?;
         let pools = connect(&self.database).await?;
-        let outcome = self.act(&pools).await;
+        let outcome = self.act(product, &pools).await;
         pools.close().await;
         outcome
     }
 
-    async fn act(&self, pools: &Pools) -> Result<(), KeysCommandError> {
+    async fn act(&self, product: &Product, pools: &Pools) -> Result<(), KeysCommandError> {
         let database = Database::new(pools.clone());
-        require_current(&database.reader()).await?;
+        require_current(&product.migrations, &database.reader()).await?;
         match &self.verb {
             Verb::Create(arguments) => {
                 let made = keys::create(&database, &arguments.wanted()).await?;

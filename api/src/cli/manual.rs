@@ -24,7 +24,8 @@ impl NoSuchCommand {
 /// The script that completes `rollbook` in a shell.
 pub(super) fn completions(mut grammar: Command, shell: Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut grammar, "rollbook", &mut script);
+    let name = grammar.get_name().to_owned();
+    clap_complete::generate(shell, &mut grammar, name, &mut script);
     text(script)
 }
 
@@ -49,7 +50,7 @@ pub(super) fn page(mut grammar: Command, words: &[String]) -> Result<String, NoS
     let whole = command
         .clone()
         .mut_args(|argument| argument.hide_short_help(false));
-    let page = Man::new(whole).source(format!("rollbook {version}"));
+    let page = Man::new(whole).source(format!("{} {version}", grammar.get_name()));
     let mut written = Vec::new();
     // Memory takes whatever is written.
     drop(page.render(&mut written));

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
-use migration::Migrator;
 use sea_orm::DatabaseConnection;
 use serde::Serialize;
 use tracing_subscriber::util::TryInitError;
@@ -18,12 +17,13 @@ use super::{
 };
 use crate::{
     core::log,
-    database::{ConnectError, MigrationConnection, require_current},
+    database::{ConnectError, MigrationConnection, Migrations, require_current},
     operations::Progress,
     operations::migration::{
         self as operation, Direction, Done, Finding, History, Loss, MigrationError, Plan, Remains,
         Status, Target,
     },
+    product::Product,
 };
 
 /// Bring the schema of the database to another version; without a verb: `up`
@@ -207,7 +207,7 @@ impl MigrateError {
 }
 
 impl MigrateCommand {
-    pub(super) async fn run(self) -> Result<(), MigrateError> {
+    pub(super) async fn run(self, product: &Product) -> Result<(), MigrateError> {
         log::start(&self.log.filter, self.log.format)?;
         let verb = self.verb.clone().unwrap_or(Verb::Up {
             target: UpTarget {
@@ -225,6 +225,7 @@ impl MigrateCommand {
             false => MigrationConnection::open_unlocked(&self.database).await?,
         };
         let run = Run {
+            migrations: &product.migrations,
             database: migrations.connection(),
             lock_limit: self.database.migration_lock_timeout,
             format: self.format,
@@ -280,20 +281,31 @@ impl Verb {
 }
 
 /// Applies what is pending, for `serve --migrate`.
-pub(super) async fn bring_up(settings: &DatabaseSettings) -> Result<(), MigrateError> {
+pub(super) async fn bring_up(
+    product: &Product,
+    settings: &DatabaseSettings,
+) -> Result<(), MigrateError> {
     let migrations = MigrationConnection::open(settings).await?;
     let limit = settings.migration_lock_timeout;
-    let outcome = operation::up::<Migrator>(migrations.connection(), &Target::All, limit, |done| {
-        tracing::info!(
-            migration = done.name,
-            duration_ms = done.duration_ms,
-            "applied"
-        );
-    });
+    let outcome = operation::up(
+        &product.migrations,
+        migrations.connection(),
+        &Target::All,
+        limit,
+        |done| {
+            tracing::info!(
+                migration = done.name,
+                duration_ms = done.duration_ms,
+                "applied"
+            );
+        },
+    );
     let outcome = match outcome.await {
         // The database is newer, and this version can go on with it: there is nothing to do.
         Err(MigrationError::Ahead { .. })
-            if require_current(migrations.connection()).await.is_ok() =>
+            if require_current(&product.migrations, migrations.connection())
+                .await
+                .is_ok() =>
         {
             Ok(Vec::new())
         }
@@ -305,6 +317,7 @@ pub(super) async fn bring_up(settings: &DatabaseSettings) -> Result<(), MigrateE
 }
 
 struct Run<'a> {
+    migrations: &'a Migrations,
     database: &'a DatabaseConnection,
     lock_limit: Duration,
     format: OutputFormat,
@@ -341,11 +354,11 @@ impl Run<'_> {
                 })
             }
             Verb::Fresh { confirmation } => {
-                let remains = Remains::find::<Migrator>(self.database).await?;
+                let remains = Remains::find(self.migrations, self.database).await?;
                 self.confirm(&remains.losses, *confirmation)?;
                 let tell = |done: &Done| self.tell("applied", done);
                 let limit = self.lock_limit;
-                let fresh = operation::fresh::<Migrator>(self.database, &remains, limit, tell);
+                let fresh = operation::fresh(self.migrations, self.database, &remains, limit, tell);
                 let applied = fresh.await?;
                 self.answer(Answer {
                     applied,
@@ -364,7 +377,7 @@ impl Run<'_> {
             Verb::Reset { confirmation } => {
                 self.confirm_rollback(&Target::All, *confirmation).await?;
                 let tell = |done: &Done| self.tell("rolled back", done);
-                let reset = operation::reset::<Migrator>(self.database, self.lock_limit, tell);
+                let reset = operation::reset(self.migrations, self.database, self.lock_limit, tell);
                 let rolled_back = reset.await?;
                 self.answer(Answer {
                     rolled_back,
@@ -380,12 +393,26 @@ impl Run<'_> {
 
     async fn up(&self, target: &Target) -> Result<Vec<Done>, MigrationError> {
         let tell = |done: &Done| self.tell("applied", done);
-        operation::up::<Migrator>(self.database, target, self.lock_limit, tell).await
+        operation::up(
+            self.migrations,
+            self.database,
+            target,
+            self.lock_limit,
+            tell,
+        )
+        .await
     }
 
     async fn down(&self, target: &Target) -> Result<Vec<Done>, MigrationError> {
         let tell = |done: &Done| self.tell("rolled back", done);
-        operation::down::<Migrator>(self.database, target, self.lock_limit, tell).await
+        operation::down(
+            self.migrations,
+            self.database,
+            target,
+            self.lock_limit,
+            tell,
+        )
+        .await
     }
 
     /// Told at once, as it is done: what comes after may take long.
@@ -414,7 +441,7 @@ impl Run<'_> {
         target: &Target,
         confirmation: Confirmation,
     ) -> Result<(), MigrateError> {
-        let losses = operation::losses::<Migrator>(self.database, target).await?;
+        let losses = operation::losses(self.migrations, self.database, target).await?;
         self.confirm(&losses, confirmation)
     }
 
@@ -482,7 +509,7 @@ impl Run<'_> {
     }
 
     async fn history(&self) -> Result<History, MigrateError> {
-        let history = History::read::<Migrator>(self.database).await;
+        let history = History::read(self.migrations, self.database).await;
         Ok(history.map_err(MigrationError::from)?)
     }
 
@@ -492,7 +519,7 @@ impl Run<'_> {
             (Some(_), Target::To(name)) => (Direction::Down, Target::To(name.clone())),
             (Some(count), _) => (Direction::Down, Target::Count(count)),
         };
-        let plan = Plan::make::<Migrator>(self.database, direction, &target).await?;
+        let plan = Plan::make(self.migrations, self.database, direction, &target).await?;
         if self.format == OutputFormat::Json {
             return Ok(print_json(&plan)?);
         }
@@ -528,7 +555,7 @@ impl Run<'_> {
     }
 
     async fn validate(&self) -> Result<(), MigrateError> {
-        let findings = operation::validate::<Migrator>(self.database).await?;
+        let findings = operation::validate(self.migrations, self.database).await?;
         match self.format {
             OutputFormat::Json => {
                 let valid = findings.is_empty();

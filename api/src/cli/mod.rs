@@ -42,6 +42,8 @@ use seed::{SeedCommand, SeedCommandError};
 use serve::{ServeCommand, ServeError};
 use unknown_settings::UnknownSettings;
 
+use crate::product::Product;
+
 const FAILED: u8 = 1;
 const BAD_SETTINGS: u8 = 2;
 const ADMIN_EXISTS: u8 = 3;
@@ -179,14 +181,23 @@ fn version(commit: &str) -> &'static str {
     }
 }
 
-/// Runs the command that the arguments ask for; `commit` is what the binary was built of.
-pub fn main(commit: &str) -> ExitCode {
+impl Product {
+    /// Runs the command that the arguments ask for.
+    pub fn run(self) -> ExitCode {
+        main(self)
+    }
+}
+
+fn main(product: Product) -> ExitCode {
     // Before the arguments are parsed, because their defaults come from the environment.
     let in_file = match environment_file::load() {
         Ok(names) => names,
         Err(error) => return report(&error.into()),
     };
-    let grammar = Cli::command().version(version(commit));
+    let grammar = Cli::command()
+        .name(product.name)
+        .bin_name(product.name)
+        .version(version(product.commit));
     let parsed = grammar
         .clone()
         .try_get_matches()
@@ -198,26 +209,26 @@ pub fn main(commit: &str) -> ExitCode {
     // Only now: whoever asks for help gets it.
     let outcome = unknown_settings::refuse(&in_file)
         .map_err(CommandError::from)
-        .and_then(|()| run(command, grammar));
+        .and_then(|()| run(product, command, grammar));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error),
     }
 }
 
-fn run(command: Command, grammar: clap::Command) -> Result<(), CommandError> {
+fn run(product: Product, command: Command, grammar: clap::Command) -> Result<(), CommandError> {
     match command {
-        Command::Serve(command) => runtime()?.block_on(command.run())?,
-        Command::Migrate(command) => runtime()?.block_on(command.run())?,
-        Command::Bootstrap(command) => runtime()?.block_on(command.run())?,
-        Command::Keys(command) => runtime()?.block_on(command.run())?,
-        Command::Schema(command) => runtime()?.block_on(command.run())?,
-        Command::Doctor(command) => runtime()?.block_on(command.run())?,
+        Command::Serve(command) => runtime()?.block_on(command.run(&product))?,
+        Command::Migrate(command) => runtime()?.block_on(command.run(&product))?,
+        Command::Bootstrap(command) => runtime()?.block_on(command.run(&product))?,
+        Command::Keys(command) => runtime()?.block_on(command.run(&product))?,
+        Command::Schema(command) => runtime()?.block_on(command.run(&product))?,
+        Command::Doctor(command) => runtime()?.block_on(command.run(&product))?,
         Command::Backup(command) => runtime()?.block_on(command.run())?,
-        Command::Restore(command) => runtime()?.block_on(command.run())?,
-        Command::Seed(command) => runtime()?.block_on(command.run())?,
+        Command::Restore(command) => runtime()?.block_on(command.run(&product))?,
+        Command::Seed(command) => runtime()?.block_on(command.run(&product))?,
         Command::Environment(command) => runtime()?.block_on(command.run())?,
-        Command::Openapi => print(&openapi::document()?)?,
+        Command::Openapi => print(&openapi::document(&product)?)?,
         Command::Completions { shell } => print(&manual::completions(grammar, shell))?,
         Command::Man { command } => print(&manual::page(grammar, &command)?)?,
     }

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io;
 
 use clap::{Args, Subcommand};
-use migration::Migrator;
 use tracing_subscriber::util::TryInitError;
 
 use super::{
@@ -18,6 +17,7 @@ use crate::{
         migration::MigrationError,
         schema::{Comparison, DocumentError, compare, document},
     },
+    product::Product,
 };
 
 /// Compare the schema of the database with what the migrations make, or describe it
@@ -100,29 +100,29 @@ impl SchemaCommandError {
 }
 
 impl SchemaCommand {
-    pub(super) async fn run(self) -> Result<(), SchemaCommandError> {
+    pub(super) async fn run(self, product: &Product) -> Result<(), SchemaCommandError> {
         match self.verb {
-            Verb::Diff(command) => command.run().await,
-            Verb::Document(command) => command.run().await,
+            Verb::Diff(command) => command.run(product).await,
+            Verb::Document(command) => command.run(product).await,
         }
     }
 }
 
 impl DocumentCommand {
-    async fn run(self) -> Result<(), SchemaCommandError> {
+    async fn run(self, product: &Product) -> Result<(), SchemaCommandError> {
         log::start(&self.log.filter, self.log.format)?;
         let database = connect_for_examination(&self.database).await?;
-        let outcome = document::<Migrator>(&database).await;
+        let outcome = document(&product.migrations, &database).await;
         close(database).await;
         Ok(print(outcome?.trim_end())?)
     }
 }
 
 impl DiffCommand {
-    async fn run(self) -> Result<(), SchemaCommandError> {
+    async fn run(self, product: &Product) -> Result<(), SchemaCommandError> {
         log::start(&self.log.filter, self.log.format)?;
         let database = connect_for_examination(&self.database).await?;
-        let outcome = compare::<Migrator>(&database).await;
+        let outcome = compare(&product.migrations, &database).await;
         close(database).await;
         let comparison = outcome?;
         match self.format {

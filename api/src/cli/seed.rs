@@ -17,6 +17,7 @@ use crate::{
         Progress,
         seed::{Amount, SeedError, seed},
     },
+    product::Product,
 };
 
 /// Make believable organizations, users and memberships with their events; not in production
@@ -92,12 +93,12 @@ impl SeedCommandError {
 }
 
 impl SeedCommand {
-    pub(super) async fn run(self) -> Result<(), SeedCommandError> {
+    pub(super) async fn run(self, product: &Product) -> Result<(), SeedCommandError> {
         log::start(&self.log.filter, self.log.format)?;
         self.environment.require_development()?;
         let pools = connect(&self.database).await?;
         let database = Database::new(pools.clone());
-        require_current(&database.reader()).await?;
+        require_current(&product.migrations, &database.reader()).await?;
         environment::require_development(&database.reader()).await?;
         let amount = Amount {
             organizations: self.organizations,

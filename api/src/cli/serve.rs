@@ -10,7 +10,6 @@ use std::{
 
 use actix_web::dev::Server;
 use clap::Args;
-use migration::Migrator;
 use sea_orm::DatabaseConnection;
 use tokio::{net::TcpSocket, time::timeout};
 use tracing_subscriber::util::TryInitError;
@@ -34,6 +33,7 @@ use crate::{
         migration::MigrationError,
         schema::{Comparison, compare},
     },
+    product::Product,
 };
 
 /// Connections that wait to be accepted; more are refused by the system.
@@ -137,37 +137,42 @@ fn listen_hint(kind: io::ErrorKind) -> Option<String> {
 }
 
 impl ServeCommand {
-    pub(super) async fn run(self) -> Result<(), ServeError> {
+    pub(super) async fn run(self, product: &Product) -> Result<(), ServeError> {
         log::start(&self.log.filter, self.log.format)?;
         // First, so that a start that cannot succeed does not migrate.
         let reserved = reserve(self.serve.listen)?;
         // Before anything is done with it: it may be another one than was meant.
         tracing::info!("serving {}", self.database.url.shown());
         if self.serve.migrate {
-            migrate::bring_up(&self.database).await?;
+            migrate::bring_up(product, &self.database).await?;
         }
         let pools = connect(&self.database).await?;
         let _mark = self.database.url.file().and_then(|file| leave_mark(&file));
-        let outcome = self.look_and_answer(reserved, &pools).await;
+        let outcome = self.look_and_answer(product, reserved, &pools).await;
         close(&pools).await;
         outcome
     }
 
-    async fn look_and_answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {
-        require_current(&Database::new(pools.clone()).reader()).await?;
-        self.examine().await?;
-        self.answer(reserved, pools).await
+    async fn look_and_answer(
+        &self,
+        product: &Product,
+        reserved: TcpSocket,
+        pools: &Pools,
+    ) -> Result<(), ServeError> {
+        require_current(&product.migrations, &Database::new(pools.clone()).reader()).await?;
+        self.examine(product).await?;
+        self.answer(product, reserved, pools).await
     }
 
     /// On one connection beside the pools: it waits for none that a worker will open.
-    async fn examine(&self) -> Result<(), ServeError> {
+    async fn examine(&self, product: &Product) -> Result<(), ServeError> {
         let compares = self.serve.schema_drift != SchemaDriftPolicy::Ignore;
         if !compares && !self.environment.is_production() {
             return Ok(());
         }
         let connection = connect_for_upkeep(&self.database).await?;
         self.note_environment(&connection).await;
-        let outcome = self.look_for_drift(&connection).await;
+        let outcome = self.look_for_drift(product, &connection).await;
         database::close(connection).await;
         outcome
     }
@@ -182,13 +187,17 @@ impl ServeCommand {
         }
     }
 
-    async fn look_for_drift(&self, connection: &DatabaseConnection) -> Result<(), ServeError> {
+    async fn look_for_drift(
+        &self,
+        product: &Product,
+        connection: &DatabaseConnection,
+    ) -> Result<(), ServeError> {
         let is_refused = match self.serve.schema_drift {
             SchemaDriftPolicy::Ignore => return Ok(()),
             SchemaDriftPolicy::Warn => false,
             SchemaDriftPolicy::Refuse => true,
         };
-        match compare::<Migrator>(connection).await {
+        match compare(&product.migrations, connection).await {
             Ok(Comparison { differences, .. }) => {
                 let Some(first) = differences.first() else {
                     return Ok(());
@@ -218,11 +227,17 @@ impl ServeCommand {
         }
     }
 
-    async fn answer(&self, reserved: TcpSocket, pools: &Pools) -> Result<(), ServeError> {
+    async fn answer(
+        &self,
+        product: &Product,
+        reserved: TcpSocket,
+        pools: &Pools,
+    ) -> Result<(), ServeError> {
         let mut signals = Signals::new().map_err(ServeError::Server)?;
         let listener = self.listen(reserved)?;
         let address = listener.local_addr().map_err(ServeError::Server)?;
-        let app = App::start(listener, pools.clone(), &self.serve).map_err(ServeError::Server)?;
+        let app = App::start(product, listener, pools.clone(), &self.serve)
+            .map_err(ServeError::Server)?;
         let in_flight = app.in_flight();
         let (server, upkeep) = app.into_parts();
         if let Err(error) = print(&format!("rollbook listens on http://{address}")) {

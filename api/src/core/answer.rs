@@ -25,7 +25,7 @@ impl Answer {
     /// # Errors
     /// `internal` where the view has no JSON form.
     pub fn created<V: View>(view: &V) -> Result<Self, Problem> {
-        let location = format!("{}/{}", V::COLLECTION, view.id());
+        let location = format!("{}/{}", V::PATH, view.id());
         Ok(Self {
             location: Some(location),
             ..Self::with(StatusCode::CREATED, view)?

@@ -20,6 +20,7 @@ use super::principal::Principal;
 use super::problem::{Kind, Problem};
 use super::scope::{Action, Collection, Scope, Scopes};
 use super::state::State;
+use super::tenancy::{Reason, all_rows};
 use super::usage::Use;
 use super::{clock, request};
 
@@ -112,7 +113,7 @@ async fn find(state: &State, key_id: &str) -> Result<Option<KeyRow>, Problem> {
     let user = api_keys::Entity::belongs_to(users::Entity)
         .from(api_keys::Column::UserId)
         .to(users::Column::Id);
-    let row = api_keys::Entity::find()
+    let row = all_rows::<api_keys::Entity>(Reason::Visibility)
         .select_only()
         .columns([
             api_keys::Column::Id,

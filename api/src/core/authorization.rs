@@ -6,8 +6,8 @@ use entity::sea_orm_active_enums::{
 use entity::{memberships, organizations};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QuerySelect, RelationTrait,
+    ColumnTrait, Condition, DbBackend, FromQueryResult, JoinType, QueryFilter, QuerySelect,
+    RelationTrait,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::scope::{Scope, Scopes};
+use super::tenancy::{Reason, all_rows};
 
 /// What a caller may do in one organization.
 #[derive(Clone, Debug)]
@@ -24,6 +25,13 @@ pub struct Access {
     role: Option<MembershipRole>,
     granted: Scopes,
 }
+
+const ROLES: [MembershipRole; 4] = [
+    MembershipRole::Viewer,
+    MembershipRole::Member,
+    MembershipRole::Admin,
+    MembershipRole::Owner,
+];
 
 /// The place of a role among the others, the least first.
 pub fn rank(role: MembershipRole) -> u8 {
@@ -49,16 +57,24 @@ impl Access {
         )))
     }
 
-    /// What the role `admin` may do, or who was granted this one scope beyond their role.
+    /// What the role may do, or, up to `admin`, who was granted this one scope beyond their role.
     ///
     /// # Errors
     /// `forbidden` for neither.
-    pub fn require_admin_or(&self, scope: Scope) -> Result<(), Problem> {
-        if self.granted.allow(scope) {
+    pub fn require(&self, role: MembershipRole, scope: Scope) -> Result<(), Problem> {
+        if role != MembershipRole::Owner && self.granted.allow(scope) {
             Ok(())
         } else {
-            self.require_role(MembershipRole::Admin)
+            self.require_role(role)
         }
+    }
+
+    /// As [`Access::require`], of the role `admin`.
+    ///
+    /// # Errors
+    /// Those of [`Access::require`].
+    pub fn require_admin_or(&self, scope: Scope) -> Result<(), Problem> {
+        self.require(MembershipRole::Admin, scope)
     }
 
     /// Whether the role is `role` or above it.
@@ -146,12 +162,16 @@ impl Caller {
         self.organizations_where(None)
     }
 
-    /// The organizations in which the caller may do what the role `admin` may, or was granted `scope` for.
-    pub fn organizations_as_admin(&self, scope: Scope) -> Organizations {
+    /// The organizations in which the caller may do what the role may, or was granted `scope` for.
+    pub fn organizations_as(&self, role: MembershipRole, scope: Scope) -> Organizations {
+        if role == MembershipRole::Viewer {
+            return self.organizations();
+        }
         let backend = self.database().backend();
-        let admin = memberships::Column::Role.is_in([MembershipRole::Admin, MembershipRole::Owner]);
+        let above = ROLES.into_iter().filter(|other| rank(*other) >= rank(role));
+        let above = memberships::Column::Role.is_in(above);
         self.organizations_where(Some(
-            Condition::any().add(admin).add(is_granted(backend, scope)),
+            Condition::any().add(above).add(is_granted(backend, scope)),
         ))
     }
 
@@ -209,7 +229,8 @@ impl Caller {
                 organizations::Column::Status.ne(OrganizationStatus::Deleted)
             }
         };
-        let row = organizations::Entity::find_by_id(organization_id)
+        let row = all_rows::<organizations::Entity>(Reason::Visibility)
+            .filter(organizations::Column::Id.eq(organization_id))
             .select_only()
             .column(memberships::Column::Role)
             .column(memberships::Column::Permissions)

@@ -12,11 +12,10 @@ use utoipa::openapi::schema::{
 };
 use uuid::Uuid;
 
-use super::input::List;
 use super::json::JsonObject;
 use super::merge_patch;
 use super::problem::Problem;
-use super::scope::{Permissions, Scope};
+use super::scope::{Permissions, Scope, ScopeList};
 
 /// A type that a column of a resource can be declared with.
 #[diagnostic::on_unimplemented(
@@ -165,7 +164,7 @@ json_objects! {
 }
 
 /// Scopes, as an array of their names.
-impl<const MINIMUM: usize, const MAXIMUM: usize> ColumnType for List<Scope, MINIMUM, MAXIMUM> {
+impl ColumnType for ScopeList {
     type Stored = Json;
     type Shown = Json;
 

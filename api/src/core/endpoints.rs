@@ -18,6 +18,7 @@ use super::openapi::MAY_REPEAT;
 use super::page::Page;
 use super::problem::Problem;
 use super::resource::Resource;
+use super::rights::Rights;
 use super::verbs::{self, Edited, Listed, Made, Rules};
 use super::visibility::Visible;
 
@@ -41,7 +42,7 @@ impl Endpoint {
         H: Handler<Arguments, Output = Result<HttpResponse, Problem>>,
         Arguments: actix_web::FromRequest + 'static,
     {
-        let collection = R::COLLECTION.trim_start_matches("/v1/");
+        let collection = R::COLLECTION.name();
         let path = match names_one {
             true => format!("/{collection}/{{id}}"),
             false => format!("/{collection}"),
@@ -151,7 +152,7 @@ where
 }
 
 /// `POST` to the collection.
-pub fn create<R: Made + Rules + ToSchema>(words: &str) -> Endpoint {
+pub fn create<R: Made + Rights + Rules + ToSchema>(words: &str) -> Endpoint {
     let words = words_or(words, format!("Create {}.", R::ONE));
     let handler = verbs::create::<R>;
     let post = (HttpMethod::Post, guard::Post());
@@ -169,7 +170,7 @@ pub fn read<R: Visible + ToSchema>(words: &str) -> Endpoint {
 }
 
 /// `PATCH` of one.
-pub fn update<R: Edited + Rules + ToSchema>(words: &str) -> Endpoint {
+pub fn update<R: Edited + Rights + Rules + ToSchema>(words: &str) -> Endpoint {
     let words = words_or(words, format!("Change {}.", R::ONE));
     let handler = verbs::update::<R>;
     let patch = (HttpMethod::Patch, guard::Patch());
@@ -179,7 +180,7 @@ pub fn update<R: Edited + Rules + ToSchema>(words: &str) -> Endpoint {
 }
 
 /// `DELETE` of one.
-pub fn remove<R: Rules>(words: &str) -> Endpoint {
+pub fn remove<R: Rights + Rules>(words: &str) -> Endpoint {
     let words = words_or(words, format!("Delete {}.", R::ONE));
     let handler = verbs::remove::<R>;
     let delete = (HttpMethod::Delete, guard::Delete());
@@ -193,11 +194,12 @@ pub fn remove<R: Rules>(words: &str) -> Endpoint {
 #[macro_export]
 macro_rules! verbs {
     ($resource:ty: $($(#[doc = $words:literal])* $verb:ident),+ $(; $($handler:path),+)? $(,)?) => {
-        /// The routes of this file.
-        pub fn routes(config: &mut $crate::kit::ServiceConfig<'_>) {
-            config
-                $(.service($crate::core::endpoints::$verb::<$resource>(concat!($($words, "\n",)* ""))))+
-                $($(.service($handler))+)?;
+        impl $crate::core::registry::Routed for $resource {
+            fn routes(config: &mut $crate::kit::ServiceConfig<'_>) {
+                config
+                    $(.service($crate::core::endpoints::$verb::<$resource>(concat!($($words, "\n",)* ""))))+
+                    $($(.service($handler))+)?;
+            }
         }
     };
 }

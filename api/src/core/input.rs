@@ -314,53 +314,6 @@ impl<F: Field> Field for Patch<F> {
     }
 }
 
-/// A list without repetitions: of the wanted length, every fault named by its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List<F, const MINIMUM: usize, const MAXIMUM: usize>(pub Vec<F>);
-
-impl<F: Field + PartialEq, const MINIMUM: usize, const MAXIMUM: usize> Field
-    for List<F, MINIMUM, MAXIMUM>
-{
-    fn present(value: &Value) -> Result<Self, Fault> {
-        let Value::Array(items) = value else {
-            return Err(Fault::wrong_type("an array", value));
-        };
-        if !(MINIMUM..=MAXIMUM).contains(&items.len()) {
-            return Err(Fault::new(
-                "wrong-length",
-                format!(
-                    "Must have {MINIMUM} to {MAXIMUM} items, not {}.",
-                    items.len()
-                ),
-            ));
-        }
-        let mut list = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            let below = |fault: Fault| Fault {
-                below: format!("/{index}{}", fault.below),
-                ..fault
-            };
-            let item = F::present(item).map_err(below)?;
-            if list.contains(&item) {
-                return Err(below(Fault::new(
-                    "repeated",
-                    "Each item may be there once.",
-                )));
-            }
-            list.push(item);
-        }
-        Ok(Self(list))
-    }
-
-    fn schema() -> RefOr<Schema> {
-        let mut array = Array::new(F::schema());
-        array.min_items = (MINIMUM > 0).then_some(MINIMUM);
-        array.max_items = Some(MAXIMUM);
-        array.unique_items = true;
-        RefOr::T(Schema::Array(array))
-    }
-}
-
 /// A query parameter that may be repeated.
 impl<F: Field> Field for Vec<F> {
     const REQUIRED: bool = false;

@@ -16,6 +16,7 @@ use super::openapi_components::{self as components, reference};
 use super::openapi_examples::{example, give_parameter_example};
 use super::openapi_schemas as schemas;
 use super::problem::{FieldError, Kind, ProblemDocument};
+use super::registry::Registry;
 use super::scope::{Action, Collection, Scope};
 
 /// What an endpoint of the core says of itself where its body has a column of a unique set; gone from the document.
@@ -32,8 +33,14 @@ effect once, however often it is sent. What you may not see does not exist for y
 /// What belongs to no collection.
 const SYSTEM: (&str, &str) = ("system", "The server itself. Needs no key.");
 
+fn titled(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase());
+    first.into_iter().flatten().chain(letters).collect()
+}
+
 /// The document before any route is known.
-pub fn base() -> OpenApi {
+pub fn base(name: &str, registry: &Registry) -> OpenApi {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("API key")
@@ -47,15 +54,15 @@ pub fn base() -> OpenApi {
     let mut license = LicenseBuilder::new().name("MIT OR Apache-2.0").build();
     license.identifier = Some("MIT OR Apache-2.0".to_owned());
     let info = InfoBuilder::new()
-        .title("Rollbook")
+        .title(titled(name))
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(DESCRIPTION))
         .license(Some(license));
     let server = ServerBuilder::new()
         .url("/")
         .description(Some("The server that this document came from."));
-    let collections = Collection::ALL.iter();
-    let collections = collections.map(|collection| (collection.name(), collection.description()));
+    let collections = registry.parts().iter();
+    let collections = collections.map(|part| (part.collection.name(), part.description));
     let tags = collections.chain([SYSTEM]).map(|(name, description)| {
         TagBuilder::new()
             .name(name)

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::json;
 use super::problem::Problem;
+use super::scope::{Action, Collection, Scope};
 use super::verb::Verb;
 
 /// The columns that every audited table has, for the unit of work to fill.
@@ -38,6 +39,16 @@ pub type Column<R> = <<R as Resource>::Entity as EntityTrait>::Column;
 /// Columns of which no two rows have the same values, and the field to blame.
 pub type Unique = (&'static [&'static str], &'static str);
 
+/// A column that names a row of another resource, with which the events are tagged.
+pub struct Touched<C> {
+    /// What the trail calls that resource.
+    pub aggregate: &'static str,
+    /// The column.
+    pub column: C,
+    /// Whether the row goes when that one is removed.
+    pub goes: bool,
+}
+
 /// A resource of an audited table: written only by the unit of work, and each time with its event. Made by
 /// [`#[resource]`](crate::resource) of the struct that leaves.
 pub trait Resource: View + Sized + 'static {
@@ -46,6 +57,14 @@ pub trait Resource: View + Sized + 'static {
             Model: IntoActiveModel<ActiveRow<Self>> + PartialEq + Send + Sync,
             ActiveModel: Send,
         >;
+    /// Its name in paths and scopes.
+    const COLLECTION: Collection;
+    /// What is in it, for the OpenAPI document.
+    const DESCRIPTION: &'static str;
+    /// The scope that a key needs to read it.
+    const READ: Scope = Scope::Of(Self::COLLECTION, Action::Read);
+    /// The scope that a key needs to write it.
+    const WRITE: Scope = Scope::Of(Self::COLLECTION, Action::Write);
     /// `aggregate_type` of its events, and its key among the tags.
     const AGGREGATE: &'static str;
     /// What one is called in a sentence.
@@ -54,6 +73,8 @@ pub trait Resource: View + Sized + 'static {
     const ONE: &'static str;
     /// What its events call the end of a row.
     const REMOVAL: Verb;
+    /// The words of its own for what happens to it.
+    const VERBS: &'static [Verb];
     /// Columns whose values never leave: events show `"[redacted]"`.
     const SECRETS: &'static [&'static str];
     /// Columns that change without an event and without a new version.
@@ -65,6 +86,8 @@ pub trait Resource: View + Sized + 'static {
     fn stamps(row: &mut Row<Self>) -> Stamps<'_>;
     /// The row's id.
     fn id_of(row: &Row<Self>) -> Uuid;
+    /// Who made the row.
+    fn author_of(row: &Row<Self>) -> Option<Uuid>;
     /// The row's version.
     fn version_of(row: &Row<Self>) -> i64;
     /// The column of the id.
@@ -77,6 +100,8 @@ pub trait Resource: View + Sized + 'static {
     fn organization_column() -> Option<Column<Self>>;
     /// What a row touches beside itself: kind and id of each.
     fn touches(row: &Row<Self>) -> Vec<(&'static str, Uuid)>;
+    /// The columns by which it does.
+    fn touched() -> Vec<Touched<Column<Self>>>;
     /// Whether the row is there only as the trace of one that was removed.
     fn is_gone(row: &Row<Self>) -> bool;
     /// The condition that rows are not gone.
@@ -87,7 +112,7 @@ pub trait Resource: View + Sized + 'static {
     }
     /// The verb's event type, such as `ORGANIZATION.CREATED`.
     fn event_type(verb: Verb) -> String {
-        format!("{}.{}", Self::AGGREGATE.to_uppercase(), verb.name())
+        verb.event_type(Self::AGGREGATE)
     }
 }
 
@@ -112,6 +137,10 @@ macro_rules! audited_columns {
             row.id
         }
 
+        fn author_of(row: &$crate::core::resource::Row<Self>) -> Option<$crate::kit::uuid::Uuid> {
+            row.created_by
+        }
+
         fn version_of(row: &$crate::core::resource::Row<Self>) -> i64 {
             row.version
         }
@@ -129,7 +158,7 @@ macro_rules! audited_columns {
 /// What leaves: a view of a row, with what an answer needs beside it.
 pub trait View: Serialize {
     /// The collection's path, such as `/v1/organizations`.
-    const COLLECTION: &'static str;
+    const PATH: &'static str;
     /// The resource's id, for `Location`.
     fn id(&self) -> Uuid;
     /// The resource's version, for `ETag`.

@@ -3,54 +3,60 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
 
 use serde_json::{Map, Value};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, Array, ObjectBuilder, Schema, SchemaType, Type,
+};
 
 use super::input::{Fault, Field, pointer};
 
-/// Declares the collections: each once, so that none is left out where they are told one by one.
-macro_rules! collections {
-    ($($(#[doc = $description:literal])* $variant:ident => $name:literal,)*) => {
-        /// A collection of the API, as scopes name it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Collection {
-            $($(#[doc = $description])* $variant,)*
+/// A collection of the API, as paths and scopes name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Collection(&'static str);
+
+/// Those of the products of this process, in the order in which they were named: the text of a scope is read where no
+/// product is at hand.
+static DECLARED: RwLock<Vec<Collection>> = RwLock::new(Vec::new());
+
+impl Collection {
+    /// The one with this name below `/v1`.
+    pub const fn named(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// Makes it one that scopes can name. What was not declared no scope opens but `*`.
+    pub(super) fn declare(self) {
+        let mut declared = DECLARED.write().unwrap_or_else(PoisonError::into_inner);
+        if !declared.contains(&self) {
+            declared.push(self);
         }
+    }
 
-        impl Collection {
-            /// Every collection.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
+    /// Every one that was declared.
+    fn all() -> Vec<Self> {
+        DECLARED
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 
-            /// Its name in paths and scopes.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
+    fn find(name: &str) -> Option<Self> {
+        let declared = DECLARED.read().unwrap_or_else(PoisonError::into_inner);
+        declared.iter().copied().find(|known| known.0 == name)
+    }
 
-            /// What is in it, for the OpenAPI document.
-            pub fn description(self) -> &'static str {
-                match self {
-                    $(Self::$variant => concat!($($description),*).trim_ascii(),)*
-                }
-            }
-        }
-    };
-}
-
-collections! {
-    /// The tenants.
-    Organizations => "organizations",
-    /// The people.
-    Users => "users",
-    /// Who belongs to an organization, and in which role.
-    Memberships => "memberships",
-    /// What programs sign in with.
-    ApiKeys => "api-keys",
-    /// The audit trail.
-    Events => "events",
+    /// The collection that a path below `/v1` belongs to.
+    pub fn of_path(path: &str) -> Option<Self> {
+        Self::find(path.strip_prefix('/')?.split('/').next()?)
+    }
 }
 
 /// What a scope allows in a collection.
@@ -70,28 +76,13 @@ pub enum Scope {
     Of(Collection, Action),
 }
 
-impl Collection {
-    /// The collection that a path below `/v1` belongs to.
-    pub fn of_path(path: &str) -> Option<Self> {
-        let name = path.strip_prefix('/')?.split('/').next()?;
-        let named = |collection: &Self| collection.name() == name;
-        Self::ALL.iter().copied().find(named)
-    }
-}
-
 impl Scope {
-    /// How many there are.
-    pub const COUNT: usize = 2 * Collection::ALL.len() + 1;
-
     /// Every scope, `*` last.
-    pub fn all() -> impl Iterator<Item = Scope> {
-        let of = |collection: &Collection| {
-            [
-                Scope::Of(*collection, Action::Read),
-                Scope::Of(*collection, Action::Write),
-            ]
-        };
-        Collection::ALL.iter().flat_map(of).chain([Scope::All])
+    pub fn all() -> Vec<Scope> {
+        let collections = Collection::all().into_iter();
+        let of =
+            |collection| [Action::Read, Action::Write].map(|action| Scope::Of(collection, action));
+        collections.flat_map(of).chain([Scope::All]).collect()
     }
 }
 
@@ -111,9 +102,17 @@ impl FromStr for Scope {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        Scope::all()
-            .find(|scope| scope.to_string() == text)
-            .ok_or(())
+        if text == "*" {
+            return Ok(Scope::All);
+        }
+        let (name, action) = text.split_once(':').ok_or(())?;
+        let action = match action {
+            "read" => Action::Read,
+            "write" => Action::Write,
+            _ => return Err(()),
+        };
+        let collection = Collection::find(name).ok_or(())?;
+        Ok(Scope::Of(collection, action))
     }
 }
 
@@ -123,10 +122,8 @@ impl Field for Scope {
             return Err(Fault::wrong_type("a string", value));
         };
         text.parse().map_err(|()| {
-            let known = Scope::all()
-                .map(|scope| scope.to_string())
-                .collect::<Vec<_>>()
-                .join(", ");
+            let known: Vec<_> = Scope::all().iter().map(Scope::to_string).collect();
+            let known = known.join(", ");
             Fault::new("unknown-value", format!("Must be one of: {known}."))
         })
     }
@@ -134,8 +131,47 @@ impl Field for Scope {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(SchemaType::Type(Type::String))
-            .enum_values(Some(Scope::all().map(|scope| scope.to_string())))
+            .enum_values(Some(Scope::all().iter().map(Scope::to_string)))
             .into()
+    }
+}
+
+/// The scopes that a key is given: at least one, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeList(pub Vec<Scope>);
+
+impl Field for ScopeList {
+    fn present(value: &Value) -> Result<Self, Fault> {
+        let Value::Array(items) = value else {
+            return Err(Fault::wrong_type("an array", value));
+        };
+        let most = Scope::all().len();
+        if !(1..=most).contains(&items.len()) {
+            let detail = format!("Must have 1 to {most} items, not {}.", items.len());
+            return Err(Fault::new("wrong-length", detail));
+        }
+        let mut scopes = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let below = |fault: Fault| Fault {
+                below: format!("/{index}{}", fault.below),
+                ..fault
+            };
+            let scope = Scope::present(item).map_err(below)?;
+            if scopes.contains(&scope) {
+                let detail = "Each item may be there once.";
+                return Err(below(Fault::new("repeated", detail)));
+            }
+            scopes.push(scope);
+        }
+        Ok(Self(scopes))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        let mut array = Array::new(Scope::schema());
+        array.min_items = Some(1);
+        array.max_items = Some(Scope::all().len());
+        array.unique_items = true;
+        RefOr::T(Schema::Array(array))
     }
 }
 

@@ -10,12 +10,17 @@ use super::idempotency::Running;
 use super::in_flight::InFlight;
 use super::metrics::Metrics;
 use super::password::Hasher;
+use super::registry::Registry;
 use super::usage::Usage;
-use crate::database::Database;
+use crate::database::{Database, Migrations};
 
 /// What all requests share.
 #[derive(Clone)]
 pub struct State {
+    /// What the API offers.
+    pub registry: Arc<Registry>,
+    /// What the database is made of.
+    pub migrations: Migrations,
     /// The database.
     pub database: Database,
     /// Limits of a request.

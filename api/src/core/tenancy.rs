@@ -1,13 +1,34 @@
-//! What holds the rows of an organization together.
+//! The wall between tenants: how it is passed, and what holds the rows of an organization together.
 
 use entity::organizations;
 use entity::sea_orm_active_enums::OrganizationStatus;
 use sea_orm::sea_query::LockType;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
 use super::problem::Problem;
 use super::unit_of_work::UnitOfWork;
+
+/// Why rows are read whoever's they are. What a caller is shown begins at [`Caller::find`](super::caller::Caller::find).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Of it is made who sees what.
+    Visibility,
+    /// A rule that holds whoever asks: an address is taken, an organization has an owner.
+    Rule,
+    /// An operator's command, or the program itself, which act for no tenant.
+    System,
+}
+
+/// All rows of a table, whoever's they are.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where a select begins, with the reason beside it"
+)]
+pub fn all_rows<E: EntityTrait>(reason: Reason) -> Select<E> {
+    let _ = reason;
+    E::find()
+}
 
 /// Holds the organization's row so that it is not deleted, and its owners are not changed, under our hands, and says its status.
 ///
@@ -18,7 +39,8 @@ pub async fn lock_organization(
     id: Uuid,
     lock: LockType,
 ) -> Result<OrganizationStatus, Problem> {
-    let select = organizations::Entity::find_by_id(id)
+    let select = all_rows::<organizations::Entity>(Reason::Rule)
+        .filter(organizations::Column::Id.eq(id))
         .filter(organizations::Column::Status.ne(OrganizationStatus::Deleted))
         .lock(lock);
     match work.one(select).await? {

@@ -202,11 +202,12 @@ impl UnitOfWork<'_> {
     }
 
     /// Changes every row that fits, in the same way, each with its event; a few statements however many rows there are.
+    /// What is deleted so is a tombstone, as of [`UnitOfWork::remove`].
     pub async fn update_all<R: Resource>(
         &mut self,
         which: impl IntoCondition,
         verb: Verb,
-        edit: impl Fn(&mut Row<R>),
+        edit: impl Fn(&mut Row<R>) -> Result<(), Problem>,
     ) -> Result<Vec<Row<R>>, Problem> {
         let select = R::Entity::find()
             .filter(which.into_condition())
@@ -224,20 +225,24 @@ impl UnitOfWork<'_> {
         &mut self,
         batch: &[Row<R>],
         verb: Verb,
-        edit: &impl Fn(&mut Row<R>),
+        edit: &impl Fn(&mut Row<R>) -> Result<(), Problem>,
     ) -> Result<Vec<Row<R>>, Problem> {
         let moment = clock::now();
         let (mut events, mut ids, mut rows) = (Vec::new(), Vec::new(), Vec::<Row<R>>::new());
         let mut changes = <ActiveRow<R> as ActiveModelTrait>::default();
         for before in batch {
             let mut after = before.clone();
-            edit(&mut after);
+            edit(&mut after)?;
             self.stamp_change::<R>(&mut after, moment);
             self.count(R::event_type(verb));
+            let transition = match verb {
+                Verb::Deleted => Transition::Deletion(before, &after),
+                _ => Transition::Change(before, &after),
+            };
             events.push(event::event_of::<R>(
                 self.origin,
                 verb,
-                &Transition::Change(before, &after),
+                &transition,
                 moment,
             )?);
             ids.push(R::id_of(&after));

@@ -6,7 +6,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{IntoCondition, LockType};
-use sea_orm::{ColumnTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, Select};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -19,9 +19,10 @@ use super::input::Input;
 use super::page::{self, Place};
 use super::problem::Problem;
 use super::query::{Id, Query};
+use super::registry;
 use super::resource::{Resource, Row};
-use super::scope::{Action, Collection, Scope};
-use super::tenancy;
+use super::rights::Rights;
+use super::tenancy::{self, Reason};
 use super::unit_of_work::UnitOfWork;
 use super::verb::Verb;
 use super::visibility::{Shown, Visible};
@@ -67,30 +68,26 @@ pub trait Edited: Shown {
     fn apply(edit: &Self::Edit, row: &mut Row<Self>) -> Result<Verb, Problem>;
 }
 
-/// Who changes a resource, and what else happens then. As it stands, admins of the organization that a row belongs to do,
-/// and whom the scope was granted; of what belongs to none, system admins.
+/// How a row ends: it stays, as the trace of one that was removed. Made by [`#[resource]`](crate::resource) where a column is
+/// `#[ended]`.
+#[diagnostic::on_unimplemented(
+    message = "how a row of `{Self}` ends is not said",
+    note = "a column that is `#[ended]` takes the moment, or `impl Ending for {Self}` says it"
+)]
+pub trait Ending: Resource {
+    /// Makes the row a tombstone, at this moment.
+    ///
+    /// # Errors
+    /// Where the row cannot be one.
+    fn bury(row: &mut Row<Self>, now: DateTime<Utc>) -> Result<(), Problem>;
+}
+
+/// What else happens, and what else has to be true, when rows of a resource are made, changed and removed.
 #[expect(
     async_fn_in_trait,
     reason = "requests are answered on the thread that took them"
 )]
-pub trait Rules: Visible {
-    /// Whether the caller may make this row.
-    async fn may_create(caller: &Caller, row: &Row<Self>) -> Result<(), Problem> {
-        let permitted = require_write::<Self>(caller, Self::organization(row)).await;
-        permitted.map_err(|problem| problem.naming("/organization_id"))
-    }
-
-    /// Whether the caller may change the row with this id, that they see.
-    async fn may_change(caller: &Caller, id: Uuid) -> Result<(), Problem> {
-        let row = find::<Self>(caller, id).await?;
-        require_write::<Self>(caller, Self::organization(&row)).await
-    }
-
-    /// Whether the caller may remove the row with this id.
-    async fn may_remove(caller: &Caller, id: Uuid) -> Result<(), Problem> {
-        Self::may_change(caller, id).await
-    }
-
+pub trait Rules: Visible + Ending {
     /// What else has to be true or done in the transaction in which the row is made, before it is.
     async fn before_create(work: &mut UnitOfWork<'_>, row: &Row<Self>) -> Result<(), Problem> {
         match Self::organization(row) {
@@ -117,36 +114,33 @@ pub trait Rules: Visible {
         Ok(())
     }
 
-    /// Makes the row a tombstone, at this moment.
-    fn bury(row: &mut Row<Self>, now: DateTime<Utc>);
-
-    /// What else is done in the transaction in which the row was removed.
-    async fn after_remove(work: &mut UnitOfWork<'_>, row: &Row<Self>) -> Result<(), Problem> {
+    /// What has to be true of a row that is to be made, or was changed, beside what its columns say; in the same transaction.
+    ///
+    /// # Errors
+    /// What it is not.
+    async fn holds(work: &mut UnitOfWork<'_>, row: &Row<Self>) -> Result<(), Problem> {
         let _ = (work, row);
         Ok(())
     }
-}
 
-/// The scope that a key needs to do this in the resource's collection.
-pub fn scope<R: Resource>(action: Action) -> Scope {
-    let path = R::COLLECTION.trim_start_matches("/v1");
-    Collection::of_path(path).map_or(Scope::All, |collection| Scope::Of(collection, action))
-}
-
-/// Refuses who may not write in the organization; or, where there is none, who is no system admin.
-///
-/// # Errors
-/// `forbidden`; `not-found` for an organization that the caller does not see.
-pub async fn require_write<R: Resource>(
-    caller: &Caller,
-    organization: Option<Uuid>,
-) -> Result<(), Problem> {
-    match organization {
-        Some(id) => {
-            let access = caller.access(id).await?;
-            access.require_admin_or(scope::<R>(Action::Write))
-        }
-        None => caller.require_system_admin(),
+    /// Whether rows of the organization may name the row with this id: it is there, and within the same wall. As it stands, it
+    /// is the organization's, or of what belongs to none.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn is_within(
+        work: &mut UnitOfWork<'_>,
+        organization: Option<Uuid>,
+        id: Uuid,
+    ) -> Result<bool, Problem> {
+        let select = tenancy::all_rows::<Self::Entity>(Reason::Rule)
+            .filter(Self::id_column().eq(id))
+            .filter(Self::living())
+            .lock(LockType::Share);
+        let row = work.one(select).await?;
+        Ok(row.is_some_and(|row| {
+            Self::organization_column().is_none() || Self::organization(&row) == organization
+        }))
     }
 }
 
@@ -166,7 +160,8 @@ pub async fn find_where<R: Visible>(
     caller: &Caller,
     which: impl IntoCondition,
 ) -> Result<Row<R>, Problem> {
-    let select = R::visible(caller)
+    let select = caller
+        .find::<R>()
         .filter(which.into_condition())
         .filter(R::living());
     let row = select.one(&caller.database().reader()).await?;
@@ -186,18 +181,19 @@ pub fn exists<R: Resource>(row: &Row<R>) -> Result<(), Problem> {
     }
 }
 
-/// Removes every row that fits and is not gone yet, each with its event; a few statements however many there are.
+/// Removes every row that fits and is not gone yet, each with its event; a few statements however many there are. What goes
+/// with them stays.
 ///
 /// # Errors
 /// Those of [`UnitOfWork::update_all`].
 pub async fn remove_all<R: Rules>(
     work: &mut UnitOfWork<'_>,
     which: impl IntoCondition,
-) -> Result<(), Problem> {
+) -> Result<Vec<Row<R>>, Problem> {
     let which = R::living().add(which.into_condition());
     let now = clock::now();
-    let removed = work.update_all::<R>(which, R::REMOVAL, |row| R::bury(row, now));
-    removed.await.map(drop)
+    work.update_all::<R>(which, R::REMOVAL, |row| R::bury(row, now))
+        .await
 }
 
 /// Answers the verb `list`.
@@ -206,20 +202,24 @@ pub(super) async fn list<R: Listed + Visible>(
     query: Query<R::List>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (select, place) = R::narrow(query.0, &caller, R::listed(&caller));
+    let select = caller.find::<R>().filter(R::listed(&caller));
+    let (select, place) = R::narrow(query.0, &caller, select);
     page::oldest_first::<R>(&caller, &request, select, place).await
 }
 
 /// Answers the verb `create`.
-pub(super) async fn create<R: Made + Rules>(
+pub(super) async fn create<R: Made + Rights + Rules>(
     caller: Caller,
     body: Body<R::New>,
 ) -> Result<HttpResponse, Problem> {
     let row = R::row(body.0)?;
     R::may_create(&caller, &row).await?;
+    let registry = &caller.state().registry;
     caller
         .write(async |work| {
             R::before_create(work, &row).await?;
+            registry.require_named::<R>(work, &[], &row).await?;
+            R::holds(work, &row).await?;
             let row = work.create::<R>(Verb::Created, row.clone()).await?;
             caller.concerns(R::organization(&row));
             R::after_create(work, &caller, &row).await?;
@@ -239,7 +239,7 @@ pub(super) async fn read<R: Visible>(
 }
 
 /// Answers the verb `update`.
-pub(super) async fn update<R: Edited + Rules>(
+pub(super) async fn update<R: Edited + Rights + Rules>(
     caller: Caller,
     id: Id,
     precondition: Precondition,
@@ -249,10 +249,13 @@ pub(super) async fn update<R: Edited + Rules>(
     if R::is_for_system_admins(&body.0) {
         caller.require_system_admin()?;
     }
+    let registry = &caller.state().registry;
     caller
         .write(async |work| {
+            let mut named = Vec::new();
             let row = work
                 .update_from::<R>(id.0, |before, row| {
+                    named = registry::named::<R>(before);
                     exists::<R>(before)?;
                     precondition.check(R::version_of(before))?;
                     let verb = R::apply(&body.0, row)?;
@@ -264,13 +267,15 @@ pub(super) async fn update<R: Edited + Rules>(
                     Ok(verb)
                 })
                 .await?;
+            registry.require_named::<R>(work, &named, &row).await?;
+            R::holds(work, &row).await?;
             Answer::ok(&R::seen_by(&caller, row))
         })
         .await
 }
 
 /// Answers the verb `remove`.
-pub(super) async fn remove<R: Rules>(
+pub(super) async fn remove<R: Rights + Rules>(
     caller: Caller,
     id: Id,
     precondition: Precondition,
@@ -281,10 +286,9 @@ pub(super) async fn remove<R: Rules>(
             let bury = |row: &mut Row<R>| {
                 exists::<R>(row)?;
                 precondition.check(R::version_of(row))?;
-                R::bury(row, clock::now());
-                Ok(())
+                R::bury(row, clock::now())
             };
-            let row = match R::REMOVAL {
+            match R::REMOVAL {
                 // Of what is not only marked the event tells what it was.
                 Verb::Deleted => work.remove::<R>(id.0, bury).await?,
                 verb => {
@@ -292,7 +296,8 @@ pub(super) async fn remove<R: Rules>(
                     work.update::<R>(id.0, bury).await?
                 }
             };
-            R::after_remove(work, &row).await?;
+            let registry = &caller.state().registry;
+            registry.remove_what_goes_with::<R>(work, id.0).await?;
             Ok(Answer::no_content())
         })
         .await

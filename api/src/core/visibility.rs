@@ -1,10 +1,12 @@
 //! Who sees rows of a resource, and what of them.
 
+use entity::sea_orm_active_enums::MembershipRole;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{EntityTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, Condition, QueryFilter, Select};
 
 use super::caller::Caller;
-use super::resource::{Resource, Row};
+use super::resource::{Column, Resource, Row};
+use super::tenancy::{Reason, all_rows};
 
 /// What of a row leaves for whom. Made by [`#[resource]`](crate::resource).
 pub trait Shown: Resource {
@@ -12,21 +14,54 @@ pub trait Shown: Resource {
     fn seen_by(caller: &Caller, row: Row<Self>) -> Self;
 }
 
-/// Who sees a resource. As it stands, who may read the organization that a row belongs to; of what belongs to none, those
-/// who read everything.
+/// Who sees a resource. Made by [`#[resource]`](crate::resource) of `read = …`; written out where that says `by_hand`.
+#[diagnostic::on_unimplemented(
+    message = "who sees rows of `{Self}` is not said",
+    note = "where its declaration has `read = by_hand`, `impl Visible for {Self}` says it"
+)]
 pub trait Visible: Shown {
-    /// The rows that exist for the caller, in whatever state.
-    fn visible(caller: &Caller) -> Select<Self::Entity> {
-        let select = Self::Entity::find();
-        match Self::organization_column() {
-            Some(column) => select.filter(caller.organizations().contain(column)),
-            None if caller.reads_everything() => select,
-            None => select.filter(Expr::val(1).eq(0)),
-        }
-    }
+    /// Which rows exist for the caller, in whatever state.
+    fn visible(caller: &Caller) -> Condition;
 
-    /// The same, in the form in which indexes find many of them.
-    fn listed(caller: &Caller) -> Select<Self::Entity> {
-        Self::visible(caller)
+    /// What follows from that, in the form in which indexes find many of them: for lists.
+    fn listed(caller: &Caller) -> Condition {
+        let _ = caller;
+        Condition::all()
+    }
+}
+
+impl Caller {
+    /// The rows of a resource that exist for the caller: where every read begins.
+    pub fn find<R: Visible>(&self) -> Select<R::Entity> {
+        all_rows::<R::Entity>(Reason::Visibility).filter(R::visible(self))
+    }
+}
+
+/// The rows of the organizations in which the caller has this role or more; of what belongs to none, those who read
+/// everything see them.
+pub fn of_organizations<R: Resource>(caller: &Caller, role: MembershipRole) -> Condition {
+    match R::organization_column() {
+        Some(column) => caller.organizations_as(role, R::READ).contain(column),
+        None => of_system_admins(caller),
+    }
+}
+
+/// All rows for who reads everything, and none for anybody else.
+pub fn of_system_admins(caller: &Caller) -> Condition {
+    match caller.reads_everything() {
+        true => Condition::all(),
+        false => none(),
+    }
+}
+
+fn none() -> Condition {
+    Condition::all().add(Expr::val(1).eq(0))
+}
+
+/// The caller's own rows; all of them for who reads everything.
+pub fn of_own<R: Resource>(caller: &Caller, person: Column<R>) -> Condition {
+    match caller.reads_everything() {
+        true => Condition::all(),
+        false => Condition::all().add(person.eq(caller.user_id())),
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use migration::Migrator;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
-use sea_orm_migration::MigratorTrait;
 
 use super::fault::answer;
+use super::migrations::Migrations;
 
 /// How the schema of a database compares with the migrations of this build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +30,11 @@ pub enum SchemaState {
 }
 
 /// Compares the schema with the migrations of this build, in one statement.
-pub async fn check<C: ConnectionTrait>(connection: &C) -> Result<SchemaState, DbErr> {
-    let known = Migrator::migrations()
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect();
-    Ok(compare(known, applied(connection).await?))
+pub async fn check<C: ConnectionTrait>(
+    migrations: &Migrations,
+    connection: &C,
+) -> Result<SchemaState, DbErr> {
+    Ok(compare(migrations.names(), applied(connection).await?))
 }
 
 /// Why a schema is refused.
@@ -87,8 +85,11 @@ fn shown(names: &[String]) -> String {
 }
 
 /// Refuses every state that this build cannot work with.
-pub async fn require_current<C: ConnectionTrait>(connection: &C) -> Result<(), SchemaError> {
-    match check(connection).await? {
+pub async fn require_current<C: ConnectionTrait>(
+    migrations: &Migrations,
+    connection: &C,
+) -> Result<(), SchemaError> {
+    match check(migrations, connection).await? {
         SchemaState::Current => Ok(()),
         SchemaState::Compatible { unknown } => {
             tracing::warn!(

@@ -6,9 +6,7 @@ use std::str::FromStr;
 use entity::sea_orm_active_enums::{ApiKeyStatus, OrganizationStatus, UserStatus};
 use entity::{api_keys, organizations, users};
 use sea_orm::sea_query::LockType;
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-};
+use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -17,10 +15,11 @@ use crate::core::credential::NewKey;
 use crate::core::input::{Field, parse_id};
 use crate::core::problem::Problem;
 use crate::core::scope::Scope;
+use crate::core::tenancy::{Reason, all_rows};
 use crate::core::text::{Email, Name, Timestamp};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
-use crate::core::verbs::Rules;
+use crate::core::verbs::Ending;
 use crate::database::Database;
 use crate::operations::system_origin;
 use crate::resources;
@@ -115,7 +114,8 @@ pub async fn create(database: &Database, wanted: &Wanted) -> Result<Made, KeysEr
             return Ok(Err(KeysError::UnknownUser(wanted.user.clone())));
         };
         if let Some(id) = wanted.organization {
-            let living = organizations::Entity::find_by_id(id)
+            let living = all_rows::<organizations::Entity>(Reason::System)
+                .filter(organizations::Column::Id.eq(id))
                 .filter(organizations::Column::Status.ne(OrganizationStatus::Deleted))
                 .lock(LockType::Share);
             if work.one(living).await?.is_none() {
@@ -148,7 +148,7 @@ pub async fn revoke(database: &Database, name: &str) -> Result<ApiKey, KeysError
             Some(id) => api_keys::Column::Id.eq(id),
             None => api_keys::Column::KeyId.eq(name),
         };
-        let select = api_keys::Entity::find().filter(which);
+        let select = all_rows::<api_keys::Entity>(Reason::System).filter(which);
         let Some(row) = work.one(select.lock(LockType::NoKeyUpdate)).await? else {
             return Ok(Err(KeysError::UnknownKey(name.to_owned())));
         };
@@ -156,7 +156,7 @@ pub async fn revoke(database: &Database, name: &str) -> Result<ApiKey, KeysError
             return Ok(Err(KeysError::Revoked(name.to_owned())));
         }
         let revoked = work.update::<ApiKey>(row.id, |row| {
-            ApiKey::bury(row, clock::now());
+            ApiKey::bury(row, clock::now())?;
             Ok(Verb::Revoked)
         });
         Ok(Ok(ApiKey::from(revoked.await?)))
@@ -184,7 +184,7 @@ pub async fn list(
     };
     let (mut keys, mut last) = (Vec::new(), None);
     loop {
-        let select = api_keys::Entity::find()
+        let select = all_rows::<api_keys::Entity>(Reason::System)
             .apply_if(user_id, |select, id| {
                 select.filter(api_keys::Column::UserId.eq(id))
             })
@@ -199,7 +199,7 @@ pub async fn list(
         let rows = select.all(&reader).await.map_err(Problem::from)?;
         let is_last = (rows.len() as u64) < BATCH;
         last = rows.last().map(|row| row.id);
-        let people = users::Entity::find()
+        let people = all_rows::<users::Entity>(Reason::System)
             .filter(users::Column::Id.is_in(rows.iter().map(|row| row.user_id)))
             .all(&reader)
             .await
@@ -222,5 +222,5 @@ fn user(person: &Person) -> sea_orm::Select<users::Entity> {
         Person::Email(email) => users::Column::Email.eq(email.as_ref()),
     };
     let living = users::Column::Status.ne(UserStatus::Deleted);
-    users::Entity::find().filter(Condition::all().add(which).add(living))
+    all_rows::<users::Entity>(Reason::System).filter(Condition::all().add(which).add(living))
 }

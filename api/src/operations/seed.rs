@@ -13,7 +13,7 @@ use fake::faker::job::en::{Field as JobField, Title};
 use fake::faker::name::en::{FirstName, LastName};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, IntoActiveModel, QueryFilter};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use crate::core::event::Origin;
 use crate::core::input::Field;
 use crate::core::problem::Problem;
 use crate::core::resource::{ActiveRow, Resource, Row};
+use crate::core::tenancy::{Reason, all_rows};
 use crate::core::text::{Email, Name};
 use crate::core::unit_of_work::UnitOfWork;
 use crate::core::verb::Verb;
@@ -156,7 +157,8 @@ impl Seeding<'_> {
         let Some(first) = rows.first() else {
             return Ok(false);
         };
-        let same = users::Entity::find().filter(users::Column::Email.eq(first.email.as_str()));
+        let same = all_rows::<users::Entity>(Reason::System)
+            .filter(users::Column::Email.eq(first.email.as_str()));
         Ok(same.one(&self.database.reader()).await?.is_some())
     }
 

@@ -1,7 +1,7 @@
 //! API keys: what programs sign in with. Shown once, kept as a hash, never more than their person may do.
 
 use entity::api_keys::{Column, Entity, Model};
-use entity::sea_orm_active_enums::{ApiKeyStatus, ApiKeyType, UserStatus};
+use entity::sea_orm_active_enums::{ApiKeyStatus, ApiKeyType, MembershipRole, UserStatus};
 use entity::users;
 use sea_orm::sea_query::UnionType;
 use serde::Serialize;
@@ -9,20 +9,17 @@ use serde::Serialize;
 use crate::core::credential::NewKey;
 use crate::prelude::*;
 
-const READ: Scope = Scope::Of(Collection::ApiKeys, Action::Read);
-const WRITE: Scope = Scope::Of(Collection::ApiKeys, Action::Write);
-
-/// The scopes of a key: at least one, each once.
-type ScopeList = List<Scope, 1, { Scope::COUNT }>;
-
 /// An API key, without its secret.
 #[resource(
     entity = entity::api_keys,
     collection = "api-keys",
+    description = "What programs sign in with.",
     aggregate = "api_key",
     noun = "API key",
     removal = Revoked,
-    organization = organization_id
+    organization = organization_id,
+    read = by_hand,
+    write = by_hand
 )]
 pub struct ApiKey {
     /// The part of the key that is public.
@@ -40,12 +37,12 @@ pub struct ApiKey {
     #[given]
     #[new(doc = "Whose key it is; your own unless a system admin says otherwise.", as = Option<Uuid>)]
     #[filter(doc = "Those of this person.")]
-    #[touches("user")]
+    #[touches("user", goes)]
     user_id: Uuid,
     /// The one organization that it is restricted to.
     #[new]
     #[filter(doc = "Those that are restricted to this organization.")]
-    #[touches("organization")]
+    #[touches("organization", goes)]
     organization_id: Option<Uuid>,
     /// What it is for.
     #[input]
@@ -157,7 +154,7 @@ impl CreatedApiKey {
 }
 
 impl View for CreatedApiKey {
-    const COLLECTION: &'static str = ApiKey::COLLECTION;
+    const PATH: &'static str = ApiKey::PATH;
 
     fn id(&self) -> Uuid {
         self.api_key.id
@@ -187,48 +184,47 @@ pub fn row(key: &NewKey, user_id: Uuid, name: String, scopes: &[Scope]) -> Resul
 
 impl Visible for ApiKey {
     /// The caller's own, and those of the organizations whose keys they keep.
-    fn visible(caller: &Caller) -> Select<Entity> {
+    fn visible(caller: &Caller) -> Condition {
         let principal = caller.principal();
-        let kept = caller.organizations_as_admin(READ);
+        let kept = kept(caller);
         if kept.is_all() {
-            return Entity::find();
+            return Condition::all();
         }
-        let own = Column::UserId.eq(principal.user_id);
-        let select = Entity::find().filter(
-            Condition::any()
-                .add(own)
-                .add(kept.contain(Column::OrganizationId)),
-        );
+        let visible = Condition::any()
+            .add(Column::UserId.eq(principal.user_id))
+            .add(kept.contain(Column::OrganizationId));
         match principal.organization_id {
-            Some(id) => select.filter(Column::OrganizationId.eq(id)),
-            None => select,
+            Some(id) => Condition::all()
+                .add(visible)
+                .add(Column::OrganizationId.eq(id)),
+            None => visible,
         }
     }
 
-    fn listed(caller: &Caller) -> Select<Entity> {
-        Self::visible(caller).filter(reached(caller))
+    fn listed(caller: &Caller) -> Condition {
+        let kept = kept(caller);
+        if kept.is_all() {
+            return Condition::all();
+        }
+        let ids = |which: Condition| {
+            all_rows::<Entity>(Reason::Visibility)
+                .select_only()
+                .column(Column::Id)
+                .filter(which)
+                .into_query()
+        };
+        let mut own = ids(Column::UserId.eq(caller.user_id()).into_condition());
+        own.union(
+            UnionType::Distinct,
+            ids(kept.contain(Column::OrganizationId)),
+        );
+        Column::Id.in_subquery(own).into_condition()
     }
 }
 
-/// What follows from `visible`, in the form in which indexes find it: for lists.
-fn reached(caller: &Caller) -> Condition {
-    let kept = caller.organizations_as_admin(READ);
-    if kept.is_all() {
-        return Condition::all();
-    }
-    let ids = |which: Condition| {
-        Entity::find()
-            .select_only()
-            .column(Column::Id)
-            .filter(which)
-            .into_query()
-    };
-    let mut own = ids(Column::UserId.eq(caller.user_id()).into_condition());
-    own.union(
-        UnionType::Distinct,
-        ids(kept.contain(Column::OrganizationId)),
-    );
-    Column::Id.in_subquery(own).into_condition()
+/// The organizations whose keys the caller keeps.
+fn kept(caller: &Caller) -> Organizations {
+    caller.organizations_as(MembershipRole::Admin, ApiKey::READ)
 }
 
 /// Create an API key. The answer shows it whole, this once.
@@ -309,7 +305,7 @@ async fn require_organization(caller: &Caller, new: &NewApiKey) -> Result<(), Pr
         .await
         .map_err(|problem| problem.naming("/organization_id"))?;
     if organizations_own {
-        access.require_admin_or(WRITE)
+        access.require_admin_or(ApiKey::WRITE)
     } else {
         Ok(())
     }
@@ -317,7 +313,11 @@ async fn require_organization(caller: &Caller, new: &NewApiKey) -> Result<(), Pr
 
 async fn require_living_user(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result<(), Problem> {
     let user = work
-        .one(users::Entity::find_by_id(user_id).lock(LockType::Share))
+        .one(
+            all_rows::<users::Entity>(Reason::Rule)
+                .filter(users::Column::Id.eq(user_id))
+                .lock(LockType::Share),
+        )
         .await?;
     match user {
         Some(user) if user.status != UserStatus::Deleted => Ok(()),
@@ -325,12 +325,22 @@ async fn require_living_user(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result
     }
 }
 
-impl Rules for ApiKey {
+impl Rights for ApiKey {
     async fn may_change(caller: &Caller, id: Uuid) -> Result<(), Problem> {
         let row = verbs::find::<Self>(caller, id).await?;
         require_right(caller, &row).await
     }
+}
 
+impl Ending for ApiKey {
+    /// The key gives no access any more, for good.
+    fn bury(row: &mut Model, _: DateTime<Utc>) -> Result<(), Problem> {
+        row.status = ApiKeyStatus::Revoked;
+        Ok(())
+    }
+}
+
+impl Rules for ApiKey {
     /// What the key becomes must be within the caller's, where it becomes wider than it was.
     fn may_become(caller: &Caller, before: &Model, after: &Model) -> Result<(), Problem> {
         let scopes = Scopes::of(&after.scopes);
@@ -350,11 +360,6 @@ impl Rules for ApiKey {
         }
         require_within(caller, &scopes, end, after.organization_id)
     }
-
-    /// The key gives no access any more, for good.
-    fn bury(row: &mut Model, _: DateTime<Utc>) {
-        row.status = ApiKeyStatus::Revoked;
-    }
 }
 
 /// A key is changed by its person, by who keeps its organization's keys, and by system admins.
@@ -363,7 +368,7 @@ async fn require_right(caller: &Caller, row: &Model) -> Result<(), Problem> {
         return Ok(());
     }
     match row.organization_id {
-        Some(id) => caller.access(id).await?.require_admin_or(WRITE),
+        Some(id) => caller.access(id).await?.require_admin_or(ApiKey::WRITE),
         None => Err(Problem::forbidden("This is someone else's key.")),
     }
 }

@@ -3,10 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::DateTime;
 use entity::events::{Column, Entity, Model};
+use entity::sea_orm_active_enums::MembershipRole;
 use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, Select,
-};
+use sea_orm::{ColumnTrait, Condition, DbBackend, Order, QueryFilter, QueryOrder, Select};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -21,10 +20,15 @@ use crate::core::page::{self, Cursor, CursorText, Limit, Page};
 use crate::core::problem::Problem;
 use crate::core::query::{Id, Query};
 use crate::core::scope::{Action, Collection, Scope};
+use crate::core::tenancy::{Reason, all_rows};
 use crate::core::text::{Address, AggregateType, EventType, Identifier, Tag, Timestamp};
 use crate::{enum_field, input};
 
-const READ: Scope = Scope::Of(Collection::Events, Action::Read);
+/// Their name in paths and scopes.
+pub const COLLECTION: Collection = Collection::named("events");
+/// What they are, for the OpenAPI document.
+pub const DESCRIPTION: &str = "The audit trail.";
+const READ: Scope = Scope::Of(COLLECTION, Action::Read);
 
 /// An event: that something changed, what, by whom, and in which request.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,7 +77,7 @@ pub struct Event {
 }
 
 impl crate::core::resource::View for Event {
-    const COLLECTION: &'static str = "/v1/events";
+    const PATH: &'static str = "/v1/events";
 
     fn id(&self) -> Uuid {
         self.id
@@ -184,9 +188,9 @@ input! {
 
 /// The events that exist for the caller: those of the organizations whose trail they may read.
 fn visible(caller: &Caller) -> Select<Entity> {
-    Entity::find().filter(
+    all_rows::<Entity>(Reason::Visibility).filter(
         caller
-            .organizations_as_admin(READ)
+            .organizations_as(MembershipRole::Admin, READ)
             .contain(Column::OrganizationId),
     )
 }

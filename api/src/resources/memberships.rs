@@ -7,20 +7,22 @@ use entity::sea_orm_active_enums::{
 use entity::users;
 use sea_orm::sea_query::SelectStatement;
 
+use super::owners::require_owners;
 use super::switch::Switch;
-use super::users::User;
+use super::users::{User, invited};
 use crate::core::authorization::rank;
 use crate::prelude::*;
-
-const WRITE: Scope = Scope::Of(Collection::Memberships, Action::Write);
 
 /// A person's membership in an organization.
 #[resource(
     entity = entity::memberships,
     collection = "memberships",
+    description = "Who belongs to an organization, and in which role.",
     aggregate = "membership",
     removal = Removed,
     organization = organization_id,
+    read = by_hand,
+    write = by_hand,
     unique(user_id, organization_id)
 )]
 pub struct Membership {
@@ -28,13 +30,13 @@ pub struct Membership {
     #[given]
     #[new(doc = "The person, if they are known. One of `user_id` and `email`.", as = Patch<Uuid>)]
     #[filter(doc = "Those of this person.")]
-    #[touches("user")]
+    #[touches("user", goes)]
     user_id: Uuid,
     /// The organization.
     #[given]
     #[new]
     #[filter(doc = "Those in this organization.")]
-    #[touches("organization")]
+    #[touches("organization", goes)]
     organization_id: Uuid,
     /// The person's e-mail address; someone unknown becomes an invited user.
     #[parameter]
@@ -146,35 +148,37 @@ fn is_active_owner(row: &Model) -> bool {
 
 impl Visible for Membership {
     /// Those of the caller's organizations, and their own.
-    fn visible(caller: &Caller) -> Select<Entity> {
+    fn visible(caller: &Caller) -> Condition {
         let organizations = caller.organizations().contain(Column::OrganizationId);
         let principal = caller.principal();
         let own = Condition::all().add(Column::UserId.eq(principal.user_id));
+        let visible = Condition::all().add(Condition::any().add(organizations).add(own));
         match principal.organization_id {
-            Some(id) => Entity::find()
-                .filter(Condition::any().add(organizations).add(own))
-                .filter(Column::OrganizationId.eq(id)),
-            None if caller.reads_everything() => Entity::find(),
+            Some(id) => visible.add(Column::OrganizationId.eq(id)),
+            None if caller.reads_everything() => Condition::all(),
             // The second condition follows from the first and lets an index find the few organizations there can be.
-            None => Entity::find()
-                .filter(Condition::any().add(organizations).add(own))
-                .filter(Column::OrganizationId.in_subquery(organizations_of(principal.user_id))),
+            None => {
+                visible.add(Column::OrganizationId.in_subquery(organizations_of(principal.user_id)))
+            }
         }
     }
 }
 
-impl Rules for Membership {
-    fn bury(row: &mut Model, now: DateTime<Utc>) {
+impl Ending for Membership {
+    fn bury(row: &mut Model, now: DateTime<Utc>) -> Result<(), Problem> {
         row.status = MembershipStatus::Removed;
         row.left_at = Some(now.fixed_offset());
         row.invitation_token = None;
         row.invitation_expires_at = None;
+        Ok(())
     }
 }
 
+impl Rules for Membership {}
+
 /// The organizations that the person has to do with, in whatever state.
 fn organizations_of(user_id: Uuid) -> SelectStatement {
-    Entity::find()
+    all_rows::<Entity>(Reason::Visibility)
         .select_only()
         .column(Column::OrganizationId)
         .filter(Column::UserId.eq(user_id))
@@ -201,7 +205,7 @@ async fn create_membership(
         .access(new.organization_id)
         .await
         .map_err(|problem| problem.naming("/organization_id"))?;
-    access.require_admin_or(WRITE)?;
+    access.require_admin_or(Membership::WRITE)?;
     require_grantable(&access, new.role.unwrap_or(MembershipRole::Member))?;
     if new.permissions.is_some() {
         access.require_role(MembershipRole::Admin)?;
@@ -232,11 +236,13 @@ async fn invited_user(work: &mut UnitOfWork<'_>, new: &NewMembership) -> Result<
             ));
         }
     };
-    let known = work.one(users::Entity::find().filter(which)).await?;
+    let known = work
+        .one(all_rows::<users::Entity>(Reason::Rule).filter(which))
+        .await?;
     match (known, new.email.value()) {
         (Some(user), _) if user.status != UserStatus::Deleted => Ok(user.id),
         (None, Some(email)) => {
-            let row = super::users::invited(email.clone())?;
+            let row = invited(email.clone())?;
             Ok(work.create::<User>(Verb::Created, row).await?.id)
         }
         _ => Err(Problem::not_found().naming("/user_id")),
@@ -258,7 +264,7 @@ async fn invite(
         fresh.joined_at = Some(clock::now().fixed_offset());
     }
     let verb = if active { Verb::Created } else { Verb::Invited };
-    let former = Entity::find()
+    let former = all_rows::<Entity>(Reason::Rule)
         .filter(Column::UserId.eq(user_id))
         .filter(Column::OrganizationId.eq(new.organization_id))
         .filter(Column::Status.eq(MembershipStatus::Removed));
@@ -326,9 +332,7 @@ async fn update_membership(
                     Ok(verb)
                 })
                 .await?;
-            if let Some(organization_id) = lost_owner {
-                require_owner(work, organization_id).await?;
-            }
+            require_owners(work, lost_owner).await?;
             Answer::ok(&Membership::from(membership))
         })
         .await
@@ -356,13 +360,10 @@ async fn delete_membership(
                 precondition.check(row.version)?;
                 rights.check_removal(row)?;
                 lost_owner = is_active_owner(row).then_some(row.organization_id);
-                Membership::bury(row, clock::now());
-                Ok(Verb::Removed)
+                Membership::bury(row, clock::now()).map(|()| Verb::Removed)
             })
             .await?;
-            if let Some(organization_id) = lost_owner {
-                require_owner(work, organization_id).await?;
-            }
+            require_owners(work, lost_owner).await?;
             Ok(Answer::no_content())
         })
         .await
@@ -398,7 +399,7 @@ impl Rights {
                 Kind::NotFound => Problem::forbidden("Accept the invitation first."),
                 _ => problem,
             })?;
-        access.require_admin_or(WRITE)?;
+        access.require_admin_or(Membership::WRITE)?;
         Ok(Self::Organization {
             access,
             accepts: caller.is_system_admin(),
@@ -466,36 +467,6 @@ impl EditMembership {
                 || department.is_set()
                 || metadata.is_set())
     }
-}
-
-/// Refuses where the organization has no active owner left; its row must be locked by now.
-pub(super) async fn require_owner(
-    work: &mut UnitOfWork<'_>,
-    organization_id: Uuid,
-) -> Result<(), Problem> {
-    let select = users::Entity::find()
-        .filter(users::Column::Status.eq(UserStatus::Active))
-        .filter(users::Column::Id.in_subquery(owners(organization_id)))
-        .limit(1);
-    match work.one(select).await? {
-        Some(_) => Ok(()),
-        None => Err(Problem::new(
-            Kind::LastOwner,
-            format!(
-                "The organization {organization_id} would have no active owner. Make someone else an owner first, or delete it."
-            ),
-        )),
-    }
-}
-
-fn owners(organization_id: Uuid) -> SelectStatement {
-    Entity::find()
-        .select_only()
-        .column(Column::UserId)
-        .filter(Column::OrganizationId.eq(organization_id))
-        .filter(Column::Role.eq(MembershipRole::Owner))
-        .filter(Column::Status.eq(MembershipStatus::Active))
-        .into_query()
 }
 
 verbs! { Membership:

@@ -1,12 +1,10 @@
 //! Organizations: the tenants. Members read them, admins change them, owners delete them.
 
 use actix_web::web;
-use entity::organizations::{Column, Entity, Model};
+use entity::organizations::{Column, Model};
 use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus, UserRole};
-use entity::{api_keys, memberships};
 use serde_json::Value;
 
-use super::api_keys::ApiKey;
 use super::memberships::{self as members, Membership};
 use super::switch::Switch;
 use crate::prelude::*;
@@ -15,8 +13,11 @@ use crate::prelude::*;
 #[resource(
     entity = entity::organizations,
     collection = "organizations",
+    description = "The tenants.",
     aggregate = "organization",
     organization = id,
+    read = by_hand,
+    write = by_hand,
     search = "Those with this text in their name, in any case of letters."
 )]
 pub struct Organization {
@@ -112,30 +113,40 @@ impl NewOrganization {
 }
 
 impl Visible for Organization {
-    fn visible(caller: &Caller) -> Select<Entity> {
-        let select = Entity::find().filter(caller.organizations().contain(Column::Id));
+    fn visible(caller: &Caller) -> Condition {
+        let visible = caller.organizations().contain(Column::Id);
         match caller.principal().role {
-            UserRole::User => select.filter(Column::Status.eq(OrganizationStatus::Active)),
-            UserRole::Admin | UserRole::Auditor => select,
+            UserRole::User => visible.add(Column::Status.eq(OrganizationStatus::Active)),
+            UserRole::Admin | UserRole::Auditor => visible,
         }
     }
 }
 
-impl Rules for Organization {
+impl Rights for Organization {
     async fn may_create(caller: &Caller, _: &Model) -> Result<(), Problem> {
         caller.require_unrestricted()
     }
 
     async fn may_change(caller: &Caller, id: Uuid) -> Result<(), Problem> {
         let access = caller.access(id).await?;
-        access.require_admin_or(verbs::scope::<Self>(Action::Write))
+        access.require_admin_or(Self::WRITE)
     }
 
     async fn may_remove(caller: &Caller, id: Uuid) -> Result<(), Problem> {
         let access = caller.access(id).await?;
         access.require_role(MembershipRole::Owner)
     }
+}
 
+impl Ending for Organization {
+    fn bury(row: &mut Model, now: DateTime<Utc>) -> Result<(), Problem> {
+        row.status = OrganizationStatus::Deleted;
+        row.deleted_at = Some(now.fixed_offset());
+        Ok(())
+    }
+}
+
+impl Rules for Organization {
     async fn before_create(_: &mut UnitOfWork<'_>, _: &Model) -> Result<(), Problem> {
         Ok(())
     }
@@ -148,16 +159,6 @@ impl Rules for Organization {
         let owner = members::founder(caller.user_id(), row.id)?;
         let created = work.create::<Membership>(Verb::Created, owner).await;
         created.map(drop)
-    }
-
-    fn bury(row: &mut Model, now: DateTime<Utc>) {
-        row.status = OrganizationStatus::Deleted;
-        row.deleted_at = Some(now.fixed_offset());
-    }
-
-    async fn after_remove(work: &mut UnitOfWork<'_>, row: &Model) -> Result<(), Problem> {
-        verbs::remove_all::<ApiKey>(work, api_keys::Column::OrganizationId.eq(row.id)).await?;
-        verbs::remove_all::<Membership>(work, memberships::Column::OrganizationId.eq(row.id)).await
     }
 }
 

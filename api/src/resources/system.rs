@@ -75,25 +75,27 @@ async fn readiness(state: &State) -> Result<(), String> {
         tracing::error!("the disk of the database is full");
         return Err(database::FULL.to_owned());
     }
-    Err(match database::check(&state.database.reader()).await {
-        Ok(SchemaState::Current | SchemaState::Compatible { .. }) => return Ok(()),
-        Ok(SchemaState::Behind { pending }) => {
-            format!(
-                "schema: behind; run `rollbook migrate up` for {}.",
-                pending.join(", ")
-            )
-        }
-        Ok(SchemaState::Ahead { unknown }) => {
-            format!(
-                "schema: ahead; install a rollbook that knows {}.",
-                unknown.join(", ")
-            )
-        }
-        Err(error) => {
-            tracing::error!(%error, "the database cannot serve");
-            "database: it cannot be reached, or all connections to it are in use.".to_owned()
-        }
-    })
+    Err(
+        match database::check(&state.migrations, &state.database.reader()).await {
+            Ok(SchemaState::Current | SchemaState::Compatible { .. }) => return Ok(()),
+            Ok(SchemaState::Behind { pending }) => {
+                format!(
+                    "schema: behind; run `rollbook migrate up` for {}.",
+                    pending.join(", ")
+                )
+            }
+            Ok(SchemaState::Ahead { unknown }) => {
+                format!(
+                    "schema: ahead; install a rollbook that knows {}.",
+                    unknown.join(", ")
+                )
+            }
+            Err(error) => {
+                tracing::error!(%error, "the database cannot serve");
+                "database: it cannot be reached, or all connections to it are in use.".to_owned()
+            }
+        },
+    )
 }
 
 /// What the server counts, as Prometheus reads it. OpenMetrics where `Accept` names `application/openmetrics-text`.

@@ -1,13 +1,11 @@
 //! Users: the people. System admins make them; each changes their own; co-members read each other.
 
-use entity::sea_orm_active_enums::{MembershipRole, MembershipStatus, UserRole, UserStatus};
+use entity::memberships;
+use entity::sea_orm_active_enums::{MembershipStatus, UserRole, UserStatus};
 use entity::users::{Column, Entity, Model};
-use entity::{api_keys, memberships, organizations};
-use sea_orm::QueryOrder;
 use sea_orm::sea_query::{Expr, ExprTrait, UnionType};
 
-use super::api_keys::ApiKey;
-use super::memberships::{self as members, Membership};
+use super::owners::{hold_owned, require_owners};
 use super::switch::Switch;
 use crate::prelude::*;
 
@@ -15,7 +13,10 @@ use crate::prelude::*;
 #[resource(
     entity = entity::users,
     collection = "users",
+    description = "The people.",
     aggregate = "user",
+    read = by_hand,
+    write = by_hand,
     search = "Those with this text in a name or in their e-mail address, in any case of letters.",
     private = sees_private
 )]
@@ -197,11 +198,15 @@ fn set_password(row: &mut Model, hash: Option<String>) -> Option<Verb> {
     Some(Verb::PasswordChanged)
 }
 
+fn usual_tombstone(id: Uuid) -> String {
+    format!("{id}@deleted.invalid")
+}
+
 /// An address that reaches nobody (RFC 6761, section 6.4), nobody can take, and nobody has: somebody may, from before
 /// such addresses were refused.
 async fn tombstone(work: &mut UnitOfWork<'_>, id: Uuid) -> Result<String, Problem> {
-    let usual = format!("{id}@deleted.invalid");
-    let taken = Entity::find()
+    let usual = usual_tombstone(id);
+    let taken = all_rows::<Entity>(Reason::Rule)
         .filter(Column::Email.eq(&usual))
         .filter(Column::Id.ne(id));
     Ok(match work.one(taken).await? {
@@ -211,11 +216,11 @@ async fn tombstone(work: &mut UnitOfWork<'_>, id: Uuid) -> Result<String, Proble
 }
 
 /// The tombstone: nothing of the person is left in the row.
-fn scrub(row: &mut Model, address: String) -> Result<(), Problem> {
+fn scrub(row: &mut Model, address: String, now: DateTime<Utc>) -> Result<(), Problem> {
     *row = Model {
         id: row.id,
         status: UserStatus::Deleted,
-        deleted_at: Some(clock::now().fixed_offset()),
+        deleted_at: Some(now.fixed_offset()),
         version: row.version,
         created_at: row.created_at,
         created_by: row.created_by,
@@ -235,10 +240,10 @@ fn of_organization(caller: &Caller, select: Select<Entity>, id: Uuid) -> Select<
 
 impl Visible for User {
     /// Themselves, and who shares an organization with them.
-    fn visible(caller: &Caller) -> Select<Entity> {
+    fn visible(caller: &Caller) -> Condition {
         let organizations = caller.organizations();
         if organizations.is_all() {
-            return Entity::find();
+            return Condition::all();
         }
         let fellow = memberships_in(organizations.contain(memberships::Column::OrganizationId))
             .filter(
@@ -254,39 +259,32 @@ impl Visible for User {
         );
         let fellow = Expr::exists(fellow.into_query());
         match caller.principal().organization_id {
-            Some(_) => Entity::find().filter(fellow),
-            None => Entity::find().filter(
-                Condition::any()
-                    .add(Column::Id.eq(caller.user_id()))
-                    .add(fellow),
-            ),
+            Some(_) => Condition::all().add(fellow),
+            None => Condition::any()
+                .add(Column::Id.eq(caller.user_id()))
+                .add(fellow),
         }
     }
 
-    fn listed(caller: &Caller) -> Select<Entity> {
-        Self::visible(caller).filter(reached(caller))
+    fn listed(caller: &Caller) -> Condition {
+        let organizations = caller.organizations();
+        if organizations.is_all() {
+            return Condition::all();
+        }
+        let mut ids =
+            memberships_in(organizations.contain(memberships::Column::OrganizationId)).into_query();
+        let own = all_rows::<Entity>(Reason::Visibility)
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Id.eq(caller.user_id()));
+        ids.union(UnionType::Distinct, own.into_query());
+        Column::Id.in_subquery(ids).into_condition()
     }
-}
-
-/// What follows from `visible`, in the form in which indexes find it: for lists.
-fn reached(caller: &Caller) -> Condition {
-    let organizations = caller.organizations();
-    if organizations.is_all() {
-        return Condition::all();
-    }
-    let mut ids =
-        memberships_in(organizations.contain(memberships::Column::OrganizationId)).into_query();
-    let own = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::Id.eq(caller.user_id()));
-    ids.union(UnionType::Distinct, own.into_query());
-    Column::Id.in_subquery(ids).into_condition()
 }
 
 /// The people of these organizations who have not left.
 fn memberships_in(organizations: Condition) -> Select<memberships::Entity> {
-    memberships::Entity::find()
+    all_rows::<memberships::Entity>(Reason::Visibility)
         .select_only()
         .column(memberships::Column::UserId)
         .filter(organizations)
@@ -332,7 +330,7 @@ async fn update_user(
     caller
         .write(async |work| {
             let owned = match edit.status.value() {
-                Some(Switch::Suspended) => lock_owned_organizations(work, id.0).await?,
+                Some(Switch::Suspended) => hold_owned(work, id.0).await?,
                 _ => Vec::new(),
             };
             let user = work
@@ -351,9 +349,7 @@ async fn update_user(
                     )
                 })
                 .await?;
-            for organization_id in owned {
-                members::require_owner(work, organization_id).await?;
-            }
+            require_owners(work, owned).await?;
             Answer::ok(&User::seen_by(&caller, user))
         })
         .await
@@ -388,30 +384,35 @@ async fn new_password(
     caller.state().hasher.hash(&password.0).await.map(Some)
 }
 
-/// The organizations of which the user is an active owner, held so that their owners do not change under our hands.
-async fn lock_owned_organizations(
-    work: &mut UnitOfWork<'_>,
-    user_id: Uuid,
-) -> Result<Vec<Uuid>, Problem> {
-    use entity::sea_orm_active_enums::OrganizationStatus;
-    let owned = memberships::Entity::find()
-        .select_only()
-        .column(memberships::Column::OrganizationId)
-        .filter(memberships::Column::UserId.eq(user_id))
-        .filter(memberships::Column::Role.eq(MembershipRole::Owner))
-        .filter(memberships::Column::Status.eq(MembershipStatus::Active))
-        .into_query();
-    let select = organizations::Entity::find()
-        .filter(organizations::Column::Id.in_subquery(owned))
-        .filter(organizations::Column::Status.ne(OrganizationStatus::Deleted))
-        .order_by_asc(organizations::Column::Id)
-        .lock(LockType::NoKeyUpdate);
-    Ok(work
-        .all(select)
-        .await?
-        .into_iter()
-        .map(|organization| organization.id)
-        .collect())
+impl Ending for User {
+    fn bury(row: &mut Model, now: DateTime<Utc>) -> Result<(), Problem> {
+        let address = usual_tombstone(row.id);
+        scrub(row, address, now)
+    }
+}
+
+impl Rules for User {
+    /// Those who are members of the organization.
+    async fn is_within(
+        work: &mut UnitOfWork<'_>,
+        organization: Option<Uuid>,
+        id: Uuid,
+    ) -> Result<bool, Problem> {
+        let mut select = all_rows::<Entity>(Reason::Rule)
+            .filter(Column::Id.eq(id))
+            .filter(Self::living());
+        if let Some(organization) = organization {
+            let members = memberships_in(
+                memberships::Column::OrganizationId
+                    .eq(organization)
+                    .into_condition(),
+            )
+            .filter(memberships::Column::Status.eq(MembershipStatus::Active));
+            select = select.filter(Column::Id.in_subquery(members.into_query()));
+        }
+        let user = work.one(select.lock(LockType::Share)).await?;
+        Ok(user.is_some())
+    }
 }
 
 fn require_self_or_system_admin(caller: &Caller, row: &Model) -> Result<(), Problem> {
@@ -434,19 +435,17 @@ async fn delete_user(
     require_self_or_system_admin(&caller, &seen)?;
     caller
         .write(async |work| {
-            let owned = lock_owned_organizations(work, id.0).await?;
+            let owned = hold_owned(work, id.0).await?;
             let address = tombstone(work, id.0).await?;
             work.remove::<User>(id.0, |row| {
                 verbs::exists::<User>(row)?;
                 precondition.check(row.version)?;
-                scrub(row, address)
+                scrub(row, address, clock::now())
             })
             .await?;
-            for organization_id in owned {
-                members::require_owner(work, organization_id).await?;
-            }
-            verbs::remove_all::<ApiKey>(work, api_keys::Column::UserId.eq(id.0)).await?;
-            verbs::remove_all::<Membership>(work, memberships::Column::UserId.eq(id.0)).await?;
+            require_owners(work, owned).await?;
+            let registry = &caller.state().registry;
+            registry.remove_what_goes_with::<User>(work, id.0).await?;
             Ok(Answer::no_content())
         })
         .await

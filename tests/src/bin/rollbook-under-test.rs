@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    api::cli::main(api::commit!())
+    api::Product::default().built_of(api::commit!()).run()
 }

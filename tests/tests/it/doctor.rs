@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use api::Product;
 use api::database::DatabaseSettings;
 use api::database::connect_for_examination;
 use api::operations::Progress;
 use api::operations::Severity;
-use api::operations::doctor::{self, Options, Report, SHOWN, references, unique_sets};
+use api::operations::doctor::{self, Options, Report, SHOWN, all_references, unique_sets};
 use rstest::rstest;
 use sea_orm::DatabaseConnection;
 use serde_json::{Value, json};
@@ -18,9 +19,14 @@ use uuid::Uuid;
 pub async fn examine(database: &TestDatabase, options: &Options) -> Report {
     let settings = DatabaseSettings::new(database.url().parse().unwrap());
     let connection = connect_for_examination(&settings).await.unwrap();
-    let report = doctor::examine(&connection, options, Progress::silent())
-        .await
-        .unwrap();
+    let report = doctor::examine(
+        &Product::default(),
+        &connection,
+        options,
+        Progress::silent(),
+    )
+    .await
+    .unwrap();
     connection.close().await.unwrap();
     report
 }
@@ -411,7 +417,7 @@ async fn no_audited_table_is_without_its_check(
     assert_eq!(
         there,
         known.into_iter().collect::<Vec<_>>(),
-        "`with_audited!` of api/src/resources/mod.rs has all of them"
+        "the product has all of them"
     );
 }
 
@@ -420,7 +426,7 @@ async fn no_audited_table_is_without_its_check(
 async fn no_constraint_is_without_its_check() {
     let database = TestDatabase::migrated(Backend::Postgres).await;
     let connection = database.connect().await;
-    let known: Vec<String> = references()
+    let known: Vec<String> = all_references(&Product::default())
         .iter()
         .map(|reference| {
             format!(
@@ -441,7 +447,7 @@ async fn no_constraint_is_without_its_check() {
             FROM generate_series(1, indnkeyatts) n)
         FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
         WHERE indisunique AND relnamespace = 'public'::regnamespace AND relname <> 'seaql_migrations'";
-    let known: BTreeSet<String> = unique_sets()
+    let known: BTreeSet<String> = unique_sets(&Product::default())
         .iter()
         .map(|(table, columns)| {
             format!(

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use ::migration::{Migrator, MigratorTrait};
+use api::database::Migrations;
 use api::operations::migration::{self, FindingKind, MigrationError, Target, validate};
 use rstest::rstest;
 use sea_orm::DatabaseConnection;
@@ -468,7 +469,7 @@ async fn killed_at_any_time_it_stands_between_two_migrations(
         drop(output.lines().take(lines).collect::<Vec<_>>());
         child.kill().unwrap();
         child.wait().unwrap();
-        let history = migration::History::read::<Migrator>(&connection)
+        let history = migration::History::read(&Migrations::of::<Migrator>(), &connection)
             .await
             .unwrap();
         let made = tables(backend, &connection).await;
@@ -643,7 +644,14 @@ list!(WrongWayBack: GOOD, Making { name: "m1_2_make_two", table: "two", reversal
 list!(HalfWayBack: GOOD, Making { name: "m1_2_make_two", table: "two", reversal: Reversal::Forgetful, ..GOOD });
 
 async fn up<M: MigratorTrait>(connection: &DatabaseConnection) -> Result<usize, MigrationError> {
-    let done = migration::up::<M>(connection, &Target::All, LIMIT, |_| {}).await?;
+    let done = migration::up(
+        &Migrations::of::<M>(),
+        connection,
+        &Target::All,
+        LIMIT,
+        |_| {},
+    )
+    .await?;
     Ok(done.len())
 }
 
@@ -667,12 +675,18 @@ async fn a_migration_that_fails_in_the_middle_is_rolled_back_whole_and_recorded_
     }
     assert_eq!(up::<Good>(&connection).await.unwrap(), 1);
 
-    let error = migration::down::<WrongWayBack>(&connection, &Target::All, LIMIT, |_| {})
-        .await
-        .unwrap_err();
+    let error = migration::down(
+        &Migrations::of::<WrongWayBack>(),
+        &connection,
+        &Target::All,
+        LIMIT,
+        |_| {},
+    )
+    .await
+    .unwrap_err();
     assert!(matches!(error, MigrationError::Failed { .. }), "{error}");
     assert_eq!(
-        migration::History::read::<Good>(&connection)
+        migration::History::read(&Migrations::of::<Good>(), &connection)
             .await
             .unwrap()
             .applied()
@@ -682,7 +696,7 @@ async fn a_migration_that_fails_in_the_middle_is_rolled_back_whole_and_recorded_
 }
 
 async fn found<M: MigratorTrait>(connection: &DatabaseConnection) -> Vec<(FindingKind, String)> {
-    let findings = validate::<M>(connection).await.unwrap();
+    let findings = validate(&Migrations::of::<M>(), connection).await.unwrap();
     findings
         .into_iter()
         .map(|finding| (finding.kind, finding.migration))

@@ -2,6 +2,7 @@
 
 use ::migration::{Migrator, MigratorTrait};
 use api::database::DatabaseSettings;
+use api::database::Migrations;
 use api::database::connect_for_examination;
 use api::operations::doctor::Options;
 use api::operations::schema::{Comparison, DocumentError, compare, document};
@@ -18,7 +19,9 @@ use crate::roles::Reader;
 async fn comparison(database: &TestDatabase) -> Comparison {
     let settings = DatabaseSettings::new(database.url().parse().unwrap());
     let connection = connect_for_examination(&settings).await.unwrap();
-    let compared = compare::<Migrator>(&connection).await.unwrap();
+    let compared = compare(&Migrations::of::<Migrator>(), &connection)
+        .await
+        .unwrap();
     connection.close().await.unwrap();
     compared
 }
@@ -692,7 +695,7 @@ impl MigratorTrait for WithSilent {
 async fn what_has_no_meaning_has_no_page() {
     let database = TestDatabase::empty(Backend::Postgres).await;
     let connection = database.connect().await;
-    match document::<WithSilent>(&connection).await {
+    match document(&Migrations::of::<WithSilent>(), &connection).await {
         Err(DocumentError::Meaningless { what }) => assert_eq!(
             what,
             [

@@ -189,7 +189,7 @@ async fn metrics_tell_whether_it_is_ready_and_what_it_wrote(
 }
 
 fn document() -> serde_json::Value {
-    api::app::openapi().expect("the document")
+    api::app::openapi(&api::Product::default()).expect("the document")
 }
 
 #[rstest]

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use api::core::resource::{Column, Resource};
+use api::Product;
+use api::core::registry::Registered;
 use entity::events;
 use rstest::rstest;
-use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, IdenStatic, Iterable, QueryFilter,
-};
+use sea_orm::{ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, QueryFilter};
 use serde_json::json;
 use tests::database::{Backend, TestDatabase, text_rows};
 use uuid::Uuid;
@@ -58,38 +57,35 @@ async fn the_triggers_know_every_column_of_every_table(
     let database = TestDatabase::migrated(backend).await;
     let connection = database.connect().await;
     fill(backend, &connection).await;
-    macro_rules! check_all {
-        ($($resource:ty,)*) => {
-            $(check_columns::<$resource>(&connection).await;)*
-        };
+    for resource in Product::default().registry.resources() {
+        check_columns(resource, &connection).await;
     }
-    api::with_audited!(check_all);
 }
 
-async fn check_columns<R: Resource>(connection: &DatabaseConnection) {
+async fn check_columns(resource: &dyn Registered, connection: &DatabaseConnection) {
+    let aggregate = resource.aggregate();
     if connection.get_database_backend() == DbBackend::Sqlite {
-        let name = format!("{}_audit_delete", R::table());
+        let name = format!("{}_audit_delete", resource.table());
         let sql = format!("SELECT sql FROM sqlite_schema WHERE name = '{name}'");
-        let removal = format!("'{}'", R::event_type(R::REMOVAL));
+        let removal = format!("'{}'", resource.event_type(resource.removal()));
         let sql = text_rows(connection, &sql).await.concat();
         assert!(sql.contains(&removal), "{removal} is not in {sql}");
     }
     let events = events::Entity::find()
-        .filter(events::Column::AggregateType.eq(R::AGGREGATE))
+        .filter(events::Column::AggregateType.eq(aggregate))
         .all(connection);
-    let name = |column: Column<R>| column.as_str().to_owned();
     let owned = |names: &[&str]| -> BTreeSet<_> { names.iter().map(ToString::to_string).collect() };
-    let (bookkeeping, secrets) = (owned(R::BOOKKEEPING), owned(R::SECRETS));
-    let columns: BTreeSet<_> = Column::<R>::iter().map(name).collect();
+    let (bookkeeping, secrets) = (owned(resource.bookkeeping()), owned(resource.secrets()));
+    let columns = owned(&resource.columns());
     for event in events.await.unwrap() {
         let shown = event.data["new"].as_object().unwrap();
         let told: BTreeSet<_> = shown.keys().cloned().collect();
         let wanted = columns.difference(&bookkeeping).cloned().collect();
-        assert_eq!(told, wanted, "the triggers of {}", R::AGGREGATE);
+        assert_eq!(told, wanted, "the triggers of {aggregate}");
         for (column, value) in shown {
             let redacted = value == "[redacted]";
             let wanted = secrets.contains(column) && !value.is_null();
-            assert_eq!(redacted, wanted, "{column} of {}", R::AGGREGATE);
+            assert_eq!(redacted, wanted, "{column} of {aggregate}");
         }
     }
 }

@@ -276,7 +276,13 @@ pub fn list(resource: &Declaration) -> TokenStream {
             };
         }
         let (ident, variant) = (&field.ident, field.variant(resource));
-        let eq = quote!(::rollbook::kit::sea_orm::ColumnTrait::eq(&#variant, value));
+        let kind = inner(&field.kind).unwrap_or(&field.kind);
+        let eq = quote_spanned! {field.at()=>
+            ::rollbook::kit::sea_orm::ColumnTrait::eq(
+                &#variant,
+                <#kind as ::rollbook::core::column::ColumnType>::store(value),
+            )
+        };
         let concerns = (resource.organization.as_ref() == Some(ident))
             .then(|| quote!(caller.concerns(list.#ident);));
         let otherwise = filter.without.as_ref().map(|without| {
@@ -288,6 +294,10 @@ pub fn list(resource: &Declaration) -> TokenStream {
             #concerns
             if let Some(value) = list.#ident { select = select.filter(#eq); } #otherwise
         }
+    });
+    let ended = resource.ended().map(|field| {
+        let variant = field.variant(resource);
+        quote!(select = select.filter(::rollbook::kit::sea_orm::ColumnTrait::is_null(&#variant));)
     });
     let searched: Vec<_> = resource
         .columns()
@@ -316,6 +326,7 @@ pub fn list(resource: &Declaration) -> TokenStream {
                 use ::rollbook::kit::sea_orm::QueryFilter as _;
                 let _ = caller;
                 #(#narrowed)*
+                #ended
                 #searched
                 (select, (list.limit, list.cursor))
             }

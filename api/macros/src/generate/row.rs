@@ -51,6 +51,7 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
         ..
     } = resource;
     let one = resource.one();
+    let (entity, model) = (resource.of_entity("Entity"), resource.of_entity("Model"));
     let gone = resource.columns().filter_map(|field| {
         let without = field.filter.as_ref()?.without.as_ref()?;
         let (ident, variant) = (&field.ident, field.variant(resource));
@@ -59,8 +60,28 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
             quote_spanned!(without.span()=> .add(::rollbook::kit::sea_orm::ColumnTrait::ne(&#variant, #without))),
         ))
     });
-    let (is_gone, living): (Vec<_>, Vec<_>) = gone.unzip();
-    let (entity, model) = (resource.of_entity("Entity"), resource.of_entity("Model"));
+    let ended = resource.ended().map(|field| {
+        let (ident, variant) = (&field.ident, field.variant(resource));
+        (
+            quote!(row.#ident.is_some()),
+            quote!(.add(::rollbook::kit::sea_orm::ColumnTrait::is_null(&#variant))),
+        )
+    });
+    let (is_gone, living): (Vec<_>, Vec<_>) = gone.chain(ended).unzip();
+    let ending = resource.ended().map(|field| {
+        let ident = &field.ident;
+        quote! {
+            impl ::rollbook::core::verbs::Ending for #name {
+                fn bury(
+                    row: &mut #model,
+                    now: ::rollbook::prelude::DateTime<::rollbook::prelude::Utc>,
+                ) -> Result<(), ::rollbook::core::problem::Problem> {
+                    row.#ident = Some(now.fixed_offset());
+                    Ok(())
+                }
+            }
+        }
+    });
     let secrets = resource.columns().filter(|field| field.secret);
     let secrets = secrets.map(Field::name);
     let bookkeeping = resource.columns().filter(|field| field.bookkeeping);
@@ -93,10 +114,21 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
         Some(column) => quote!(Some(#column)),
         None => quote!(None),
     };
-    let touches = resource.columns().filter_map(|field| {
-        let (kind, ident) = (field.touches.as_ref()?, &field.ident);
-        Some(quote!(Option::from(row.#ident).map(|id| (#kind, id))))
-    });
+    let touched = resource
+        .columns()
+        .filter_map(|field| Some((field, field.touches.as_ref()?)));
+    let (touches, touched): (Vec<_>, Vec<_>) = touched
+        .map(|(field, touches)| {
+            let (ident, kind, goes) = (&field.ident, &touches.aggregate, touches.goes);
+            let column = field.variant(resource);
+            (
+                quote!(Option::from(row.#ident).map(|id| (#kind, id))),
+                quote!(::rollbook::core::resource::Touched { aggregate: #kind, column: #column, goes: #goes }),
+            )
+        })
+        .unzip();
+    let (collection, description, verbs) =
+        (&resource.collection, &resource.description, &resource.verbs);
     let fields: Vec<_> = resource
         .shown()
         .map(|field| {
@@ -139,10 +171,15 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
         impl ::rollbook::core::resource::Resource for #name {
             type Entity = #entity;
 
+            const COLLECTION: ::rollbook::core::scope::Collection =
+                ::rollbook::core::scope::Collection::named(#collection);
+            const DESCRIPTION: &'static str = #description;
             const AGGREGATE: &'static str = #aggregate;
             const NOUN: &'static str = #noun;
             const ONE: &'static str = #one;
             const REMOVAL: ::rollbook::core::verb::Verb = ::rollbook::core::verb::Verb::#removal;
+            const VERBS: &'static [::rollbook::core::verb::Verb] =
+                &[#(::rollbook::core::verb::Verb::Own(#verbs)),*];
             const SECRETS: &'static [&'static str] = &[#(#secrets),*];
             const BOOKKEEPING: &'static [&'static str] = &[#(#bookkeeping),*];
             const UNIQUE: &'static [::rollbook::core::resource::Unique] = &[#(#alone,)* #(#together,)*];
@@ -164,6 +201,10 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
                 touched.into_iter().flatten().collect()
             }
 
+            fn touched() -> Vec<::rollbook::core::resource::Touched<::rollbook::core::resource::Column<Self>>> {
+                vec![#(#touched),*]
+            }
+
             fn is_gone(row: &#model) -> bool {
                 let _ = row;
                 let gone: [bool; _] = [#(#is_gone),*];
@@ -174,6 +215,8 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
                 ::rollbook::kit::sea_orm::Condition::all()#(#living)*
             }
         }
+
+        #ending
 
         impl ::rollbook::core::visibility::Shown for #name {
             fn seen_by(caller: &::rollbook::core::caller::Caller, row: #model) -> Self {

@@ -56,7 +56,7 @@ pub fn view(resource: &Declaration) -> TokenStream {
         #visibility struct #name { #(#fields)* }
 
         impl ::rollbook::core::resource::View for #name {
-            const COLLECTION: &'static str = #path;
+            const PATH: &'static str = #path;
 
             fn id(&self) -> ::rollbook::kit::uuid::Uuid {
                 self.id

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use entity::events;
-use migration::Migrator;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryOrder, QuerySelect};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryOrder, QuerySelect};
 use sea_orm_migration::IntoSchemaManagerConnection;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,6 +15,8 @@ use uuid::Uuid;
 
 use crate::core::clock;
 use crate::core::credential::hexadecimal;
+use crate::core::tenancy::{Reason, all_rows};
+use crate::database::Migrations;
 use crate::operations::migration::History;
 use crate::operations::schema::{self, fingerprint};
 use crate::operations::{count_rows, data_tables};
@@ -101,7 +102,10 @@ impl Manifest {
             rollbook: env!("CARGO_PKG_VERSION").to_owned(),
             backend: backend.to_owned(),
             made_at: clock::now(),
-            migrations: History::read::<Migrator>(connection).await?.applied(),
+            // Whichever this build knows.
+            migrations: History::read(&Migrations::default(), connection)
+                .await?
+                .applied(),
             schema: fingerprint(&schema::read(connection).await?),
             rows,
             last_event,
@@ -147,7 +151,7 @@ impl Manifest {
 }
 
 async fn last_event(connection: &impl ConnectionTrait) -> Result<Option<LastEvent>, DbErr> {
-    let newest = events::Entity::find()
+    let newest = all_rows::<events::Entity>(Reason::System)
         .select_only()
         .columns([events::Column::Id, events::Column::EventTimestamp])
         .order_by_desc(events::Column::EventTimestamp)

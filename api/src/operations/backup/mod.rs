@@ -14,17 +14,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use migration::Migrator;
 use sea_orm::{DatabaseConnection, DbErr};
 
 pub use manifest::{LastEvent, Manifest, ManifestError};
 
-use crate::database::DatabaseSettings;
 use crate::database::{ConnectError, close, connect_for_examination, private_file};
+use crate::database::{DatabaseSettings, Migrations};
 use crate::operations::Progress;
 use crate::operations::doctor::{self, Report};
-use crate::operations::migration::{History, names};
+use crate::operations::migration::History;
 use crate::operations::{count_rows, data_tables, environment};
+use crate::product::Product;
 
 /// Why there is no backup, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
@@ -222,7 +222,7 @@ async fn copy(
     connection: &DatabaseConnection,
     path: &Path,
 ) -> Result<Manifest, BackupError> {
-    let history = History::read::<Migrator>(connection).await?;
+    let history = History::read(&Migrations::default(), connection).await?;
     if history.applied().is_empty() {
         return Err(BackupError::NoSchema);
     }
@@ -244,17 +244,18 @@ pub struct RestoreOptions {
 /// # Errors
 /// Everything that can be known before is refused before anything is touched.
 pub async fn restore(
+    product: &Product,
     settings: &DatabaseSettings,
     file: &Path,
     options: RestoreOptions,
     progress: Progress,
 ) -> Result<(Manifest, Option<Report>), BackupError> {
-    let manifest = check(settings, file)?;
+    let manifest = check(&product.migrations, settings, file)?;
     let start = Instant::now();
     let passed = || start.elapsed().as_secs();
     let work = async {
         match settings.url.is_postgres() {
-            true => postgres::restore(settings, file, options).await,
+            true => postgres::restore(&product.migrations, settings, file, options).await,
             false => sqlite::restore(settings, file, options).await,
         }
     };
@@ -262,7 +263,7 @@ pub async fn restore(
         .during("restoring, seconds", None, passed, work)
         .await?;
     let connection = connect_for_examination(settings).await?;
-    let outcome = verify(&connection, &manifest, progress).await;
+    let outcome = verify(product, &connection, &manifest, progress).await;
     close(connection).await;
     Ok((manifest, outcome?))
 }
@@ -284,7 +285,11 @@ async fn carry_over(
 }
 
 /// Is it whole, and for this database and this version?
-fn check(settings: &DatabaseSettings, file: &Path) -> Result<Manifest, BackupError> {
+fn check(
+    migrations: &Migrations,
+    settings: &DatabaseSettings,
+    file: &Path,
+) -> Result<Manifest, BackupError> {
     let beside = Manifest::path(file);
     let manifest = Manifest::read(&beside).map_err(|source| BackupError::Manifest {
         path: beside,
@@ -298,7 +303,7 @@ fn check(settings: &DatabaseSettings, file: &Path) -> Result<Manifest, BackupErr
         let found = manifest.backend;
         return Err(BackupError::Backend { found, wanted });
     }
-    let known = names::<Migrator>();
+    let known = migrations.names();
     let unknown = manifest
         .migrations
         .iter()
@@ -335,6 +340,7 @@ async fn require_empty(connection: &DatabaseConnection) -> Result<(), BackupErro
 }
 
 async fn verify(
+    product: &Product,
     connection: &DatabaseConnection,
     manifest: &Manifest,
     progress: Progress,
@@ -343,11 +349,12 @@ async fn verify(
     if let Some(what) = manifest.difference(&found) {
         return Err(BackupError::Incomplete { what });
     }
-    if manifest.migrations != names::<Migrator>() {
+    if manifest.migrations != product.migrations.names() {
         return Ok(None);
     }
     let options = doctor::Options::default();
-    Ok(Some(doctor::examine(connection, &options, progress).await?))
+    let report = doctor::examine(product, connection, &options, progress);
+    Ok(Some(report.await?))
 }
 
 /// A file that gets its name when it is whole, readable by its owner alone; it is removed where that does not come.

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use chrono::{DateTime, Utc};
-use migration::Migrator;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, IsolationLevel, Statement,
     TransactionTrait,
@@ -19,8 +18,8 @@ use tokio::process::Command;
 
 use super::manifest::Manifest;
 use super::{BackupError, RestoreOptions, carry_over, require_empty};
-use crate::database::DatabaseSettings;
 use crate::database::connect_for_examination;
+use crate::database::{DatabaseSettings, Migrations};
 use crate::operations::environment::production_since;
 use crate::operations::schema::{Change, ObjectKind, compare};
 
@@ -57,6 +56,7 @@ pub(super) async fn copy(
 }
 
 pub(super) async fn restore(
+    migrations: &Migrations,
     settings: &DatabaseSettings,
     file: &Path,
     options: RestoreOptions,
@@ -84,7 +84,7 @@ pub(super) async fn restore(
     let connection = connect_for_examination(settings).await?;
     let outcome = async {
         carry_over(production, &connection).await?;
-        take_from_everybody(&connection).await
+        take_from_everybody(migrations, &connection).await
     };
     let outcome = outcome.await;
     connection.close().await?;
@@ -104,8 +104,11 @@ async fn look(
 
 /// A backup has no grants, as they name roles that another server may not have. But a function is everybody's when it is
 /// made: what the migrations take from everybody has to be taken again.
-async fn take_from_everybody(connection: &DatabaseConnection) -> Result<(), BackupError> {
-    let compared = compare::<Migrator>(connection).await.map_err(DbErr::from)?;
+async fn take_from_everybody(
+    migrations: &Migrations,
+    connection: &DatabaseConnection,
+) -> Result<(), BackupError> {
+    let compared = compare(migrations, connection).await.map_err(DbErr::from)?;
     for difference in compared.differences {
         if difference.object == ObjectKind::Function && difference.change == Change::Altered {
             connection.execute_unprepared(&difference.mend).await?;

@@ -20,9 +20,10 @@ use serde::Serialize;
 
 use super::Severity;
 use crate::operations::Progress;
+use crate::product::Product;
 
 pub use reconcile::{ReconcileError, Reconciled, reconcile};
-pub use relations::{references, unique_sets};
+pub use relations::{all_references, unique_sets};
 pub use rules::RULES;
 
 /// How many findings of a check are told one by one; the message has the number of all.
@@ -154,7 +155,7 @@ impl Findings {
 }
 
 /// One thing to look for.
-#[async_trait]
+#[async_trait(?Send)]
 trait Check: Sync {
     fn name(&self) -> &'static str;
     fn description(&self) -> &'static str;
@@ -192,6 +193,7 @@ pub fn list() -> Vec<(&'static str, &'static str)> {
 
 /// What a check may use.
 struct Examination<'a> {
+    product: &'a Product,
     /// The database outside the snapshot: for what reads no data.
     database: &'a DatabaseConnection,
     snapshot: &'a DatabaseTransaction,
@@ -205,6 +207,7 @@ struct Examination<'a> {
 /// # Errors
 /// Where the snapshot cannot be taken.
 pub async fn examine(
+    product: &Product,
     database: &DatabaseConnection,
     options: &Options,
     progress: Progress,
@@ -214,7 +217,17 @@ pub async fn examine(
     for check in checks() {
         let name = check.name();
         if options.only.is_empty() || options.only.iter().any(|wanted| wanted == name) {
-            results.push(run(check.as_ref(), database, &snapshot, options, &progress).await?);
+            results.push(
+                run(
+                    check.as_ref(),
+                    product,
+                    database,
+                    &snapshot,
+                    options,
+                    &progress,
+                )
+                .await?,
+            );
         }
     }
     snapshot.rollback().await?;
@@ -249,6 +262,7 @@ async fn snapshot(database: &DatabaseConnection) -> Result<DatabaseTransaction, 
 )]
 async fn run(
     check: &dyn Check,
+    product: &Product,
     database: &DatabaseConnection,
     snapshot: &DatabaseTransaction,
     options: &Options,
@@ -256,6 +270,7 @@ async fn run(
 ) -> Result<CheckResult, DbErr> {
     let savepoint = snapshot.begin().await?;
     let examination = Examination {
+        product,
         database,
         snapshot: &savepoint,
         backend: database.get_database_backend(),

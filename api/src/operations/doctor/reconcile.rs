@@ -2,21 +2,21 @@
 //! somebody takes it as it is. Nothing is taken back and no event is touched.
 
 use entity::events;
-use sea_orm::sea_query::LockType;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::fold::{Fold, Told};
 use crate::core::problem::Problem;
-use crate::core::resource::{self, Resource, Row};
+use crate::core::registry::Registered;
+use crate::core::tenancy::{Reason, all_rows};
 use crate::core::text::Line255;
 use crate::core::unit_of_work::{RECONCILE, Record, UnitOfWork};
 use crate::core::verb::Verb;
 use crate::database::Database;
 use crate::operations::system_origin;
-use crate::with_audited;
+use crate::product::Product;
 
 /// Events that are read at once.
 const EVENTS: u64 = 500;
@@ -75,6 +75,7 @@ enum Outcome {
 /// # Errors
 /// Where there is no such row or event, where both fit, or the database fails.
 pub async fn reconcile(
+    product: &Product,
     database: &Database,
     id: Uuid,
     reason: Line255,
@@ -82,7 +83,8 @@ pub async fn reconcile(
     let mut origin = system_origin(RECONCILE);
     let reason: String = reason.into();
     origin.metadata.insert("reason".to_owned(), reason.into());
-    let outcome = UnitOfWork::run(database, &origin, async |work| any(work, id).await).await?;
+    let outcome =
+        UnitOfWork::run(database, &origin, async |work| any(product, work, id).await).await?;
     match outcome {
         Outcome::Recorded(reconciled) => Ok(*reconciled),
         Outcome::Fits(aggregate) => Err(ReconcileError::Nothing { aggregate, id }),
@@ -91,29 +93,26 @@ pub async fn reconcile(
 }
 
 /// The tables in turn, first by their rows: of a row that is gone only the events tell what it was.
-async fn any(work: &mut UnitOfWork<'_>, id: Uuid) -> Result<Outcome, Problem> {
-    macro_rules! look {
-        ($($resource:ty,)*) => {
-            for is_there in [true, false] {
-                $(match one::<$resource>(work, id, is_there).await? {
-                    Outcome::Elsewhere => {}
-                    outcome => return Ok(outcome),
-                })*
+async fn any(product: &Product, work: &mut UnitOfWork<'_>, id: Uuid) -> Result<Outcome, Problem> {
+    for is_there in [true, false] {
+        for resource in product.registry.resources() {
+            match one(resource, work, id, is_there).await? {
+                Outcome::Elsewhere => {}
+                outcome => return Ok(outcome),
             }
-        };
+        }
     }
-    with_audited!(look);
     Ok(Outcome::Elsewhere)
 }
 
-async fn one<R: Resource>(
+async fn one(
+    resource: &dyn Registered,
     work: &mut UnitOfWork<'_>,
     id: Uuid,
     is_there: bool,
 ) -> Result<Outcome, Problem> {
-    // Locked, so that no event of it comes after those that are read here.
-    let select = R::Entity::find().filter(R::id_column().eq(id));
-    let row = work.one(select.lock(LockType::NoKeyUpdate)).await?;
+    // Held, so that no event of it comes after those that are read here.
+    let row = resource.hold(work, id).await?;
     if row.is_some() != is_there {
         return Ok(Outcome::Elsewhere);
     }
@@ -122,25 +121,26 @@ async fn one<R: Resource>(
     let next = fold.version.saturating_add(1);
     let event = match (row, last) {
         (Some(row), None) => {
-            let mut new = resource::snapshot::<R>(&row)?;
+            let mut new = row.shown?;
             new.insert("version".to_owned(), 1.into());
             let record = record(Verb::Created, 1, json!({ "new": new }), &acknowledged);
-            work.record_row::<R>(&row, record).await?
+            resource.record_row(work, id, record).await?
         }
         (Some(row), Some(_)) => {
-            let Some(data) = difference::<R>(&fold, &row)? else {
-                return Ok(Outcome::Fits(R::AGGREGATE));
+            let Some(data) = difference(&fold, row.version, &row.shown?) else {
+                return Ok(Outcome::Fits(resource.aggregate()));
             };
             let record = record(Verb::Updated, next, data, &acknowledged);
-            work.record_row::<R>(&row, record).await?
+            resource.record_row(work, id, record).await?
         }
-        (None, Some(last)) if last.aggregate_type == R::AGGREGATE => {
-            if last.event_type == R::event_type(R::REMOVAL) {
-                return Ok(Outcome::Fits(R::AGGREGATE));
+        (None, Some(last)) if last.aggregate_type == resource.aggregate() => {
+            let removal = resource.removal();
+            if last.event_type == resource.event_type(removal) {
+                return Ok(Outcome::Fits(resource.aggregate()));
             }
             let data = json!({ "old": fold.known });
-            let record = record(R::REMOVAL, next, data, &acknowledged);
-            work.record_end::<R>(last, record).await?
+            let record = record(removal, next, data, &acknowledged);
+            resource.record_end(work, last, record).await?
         }
         (None, _) => return Ok(Outcome::Elsewhere),
     };
@@ -176,7 +176,7 @@ async fn told(
     use events::Column::{AggregateId, AggregateVersion};
     let (mut fold, mut last) = (Fold::default(), None::<events::Model>);
     loop {
-        let mut select = events::Entity::find()
+        let mut select = all_rows::<events::Entity>(Reason::System)
             .filter(AggregateId.eq(id))
             .order_by_asc(AggregateVersion)
             .limit(EVENTS);
@@ -196,21 +196,18 @@ async fn told(
 }
 
 /// What the events give and what the row is, where they differ or the events contradict each other.
-fn difference<R: Resource>(fold: &Fold, row: &Row<R>) -> Result<Option<Value>, Problem> {
-    let shown = resource::snapshot::<R>(row)?;
+fn difference(fold: &Fold, version: i64, shown: &Map<String, Value>) -> Option<Value> {
     let (mut old, mut new) = (Map::new(), Map::new());
-    for name in fold.differing(&shown) {
+    for name in fold.differing(shown) {
         let told = fold.known.get(name).cloned().unwrap_or_default();
         let found = shown.get(name).cloned().unwrap_or_default();
         old.insert(name.to_owned(), told);
         new.insert(name.to_owned(), found);
     }
-    let fits =
-        new.is_empty() && R::version_of(row) == fold.version && fold.contradictions.is_empty();
-    if fits {
-        return Ok(None);
+    if new.is_empty() && version == fold.version && fold.contradictions.is_empty() {
+        return None;
     }
     old.insert("version".to_owned(), fold.version.into());
     new.insert("version".to_owned(), fold.version.saturating_add(1).into());
-    Ok(Some(json!({ "old": old, "new": new })))
+    Some(json!({ "old": old, "new": new }))
 }

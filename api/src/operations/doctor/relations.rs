@@ -2,71 +2,23 @@
 
 use async_trait::async_trait;
 use entity::{events, idempotency_keys};
-use sea_orm::{DbErr, EntityTrait, Identity, Iterable, RelationTrait, sea_query::TableRef};
+use sea_orm::DbErr;
 
 use super::{Check, Conclusion, Examination, Findings, Severity};
-use crate::core::resource::Resource;
-use crate::with_audited;
-
-/// A column that names a row of another table by its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
-    /// The table that has the column.
-    pub table: String,
-    /// The column.
-    pub column: String,
-    /// The table of the row that is named.
-    pub target: String,
-}
+use crate::core::registry::{Reference, Registered, references};
+use crate::product::Product;
 
 /// Every reference of the schema, as the generated entities have them.
-pub fn references() -> Vec<Reference> {
-    macro_rules! of_audited {
-        ($($resource:ty,)*) => {
-            [$(references_of::<<$resource as Resource>::Entity>()),*].concat()
-        };
-    }
-    let mut references = with_audited!(of_audited);
-    references.extend(references_of::<events::Entity>());
-    references.extend(references_of::<idempotency_keys::Entity>());
-    references
-}
-
-fn references_of<E: EntityTrait>() -> Vec<Reference> {
-    let relations = E::Relation::iter().map(|relation| relation.def());
-    let owned = relations.filter(|relation| !relation.is_owner);
-    let references = owned.filter_map(|relation| {
-        Some(Reference {
-            table: name(&relation.from_tbl)?,
-            column: single(&relation.from_col)?,
-            target: name(&relation.to_tbl)?,
-        })
-    });
-    references.collect()
-}
-
-fn name(table: &TableRef) -> Option<String> {
-    match table {
-        TableRef::Table(name, _) => Some(name.1.to_string()),
-        _ => None,
-    }
-}
-
-fn single(identity: &Identity) -> Option<String> {
-    match identity {
-        Identity::Unary(column) => Some(column.to_string()),
-        _ => None,
-    }
+pub fn all_references(product: &Product) -> Vec<Reference> {
+    let resources = product.registry.resources();
+    let mut all: Vec<_> = resources.flat_map(Registered::references).collect();
+    all.extend(references::<events::Entity>());
+    all.extend(references::<idempotency_keys::Entity>());
+    all
 }
 
 /// The columns of which each combination may be there once, as SQL; where one of them is null, any number may.
-pub fn unique_sets() -> Vec<(String, Vec<&'static str>)> {
-    fn of<R: Resource>() -> impl Iterator<Item = (String, Vec<&'static str>)> {
-        let key: &[&'static str] = &["id"];
-        let sets = R::UNIQUE.iter().map(|(columns, _)| *columns);
-        let sets = std::iter::once(key).chain(sets);
-        sets.map(|columns| set(&R::table(), columns))
-    }
+pub fn unique_sets(product: &Product) -> Vec<(String, Vec<&'static str>)> {
     fn set(table: &str, columns: &[&'static str]) -> (String, Vec<&'static str>) {
         let columns = columns.iter().map(|column| match (table, *column) {
             // One person has one address, in whatever case another program wrote it.
@@ -75,14 +27,17 @@ pub fn unique_sets() -> Vec<(String, Vec<&'static str>)> {
         });
         (table.to_owned(), columns.collect())
     }
-    macro_rules! of_audited {
-        ($($resource:ty,)*) => {{
-            let mut sets = Vec::new();
-            $(sets.extend(of::<$resource>());)*
-            sets
-        }};
+    let mut sets = Vec::new();
+    for resource in product.registry.resources() {
+        let table = resource.table();
+        sets.push(set(&table, &["id"]));
+        sets.extend(
+            resource
+                .unique()
+                .iter()
+                .map(|(columns, _)| set(&table, columns)),
+        );
     }
-    let mut sets = with_audited!(of_audited);
     sets.push(set("events", &["id"]));
     sets.push(set("events", &["aggregate_id", "aggregate_version"]));
     sets.push(set("idempotency_keys", &["credential_id", "key_hash"]));
@@ -101,7 +56,7 @@ const TELLING: &[&str] = &[
 
 pub(super) struct ForeignKeys;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for ForeignKeys {
     fn name(&self) -> &'static str {
         "foreign-key-constraints"
@@ -118,7 +73,7 @@ impl Check for ForeignKeys {
 
     async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
         let mut findings = Findings::default();
-        let references = references();
+        let references = all_references(examination.product);
         for (done, reference) in references.iter().enumerate() {
             examination.show(self.name(), done as u64, Some(references.len() as u64));
             let Reference {
@@ -156,7 +111,7 @@ impl Check for ForeignKeys {
 
 pub(super) struct UniqueSets;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for UniqueSets {
     fn name(&self) -> &'static str {
         "unique-constraints"
@@ -173,7 +128,7 @@ impl Check for UniqueSets {
 
     async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
         let mut findings = Findings::default();
-        let sets = unique_sets();
+        let sets = unique_sets(examination.product);
         for (done, (table, columns)) in sets.iter().enumerate() {
             examination.show(self.name(), done as u64, Some(sets.len() as u64));
             let told: Vec<String> = columns

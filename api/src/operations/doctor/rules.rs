@@ -113,7 +113,7 @@ pub const RULES: &[Rule] = &[
 
 pub(super) struct DataConsistency;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for DataConsistency {
     fn name(&self) -> &'static str {
         "data-consistency"

@@ -1,7 +1,6 @@
 //! What the database is made of.
 
 use async_trait::async_trait;
-use migration::Migrator;
 use sea_orm::DbErr;
 
 use super::{Check, Conclusion, Examination, Findings, Severity};
@@ -10,7 +9,7 @@ use crate::operations::schema::{Difference, compare};
 
 pub(super) struct Migrations;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for Migrations {
     fn name(&self) -> &'static str {
         "migrations"
@@ -25,8 +24,8 @@ impl Check for Migrations {
     }
 
     async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
-        let mut found = misfitting::<Migrator>(examination.database).await?;
-        match irreversible::<Migrator>(examination.database).await {
+        let mut found = misfitting(&examination.product.migrations, examination.database).await?;
+        match irreversible(&examination.product.migrations, examination.database).await {
             Ok(more) => found.extend(more),
             Err(error) => {
                 let conclusion = not_tried(error)?;
@@ -72,7 +71,7 @@ fn not_tried(error: MigrationError) -> Result<Conclusion, DbErr> {
 
 pub(super) struct SchemaDrift;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for SchemaDrift {
     fn name(&self) -> &'static str {
         "schema-drift"
@@ -87,7 +86,8 @@ impl Check for SchemaDrift {
     }
 
     async fn run(&self, examination: &Examination<'_>) -> Result<Conclusion, DbErr> {
-        let differences = match compare::<Migrator>(examination.database).await {
+        let differences = match compare(&examination.product.migrations, examination.database).await
+        {
             Ok(comparison) => comparison.differences,
             Err(error) => return not_tried(error),
         };

@@ -14,7 +14,7 @@ const WARN_AGE: u64 = 1_000_000_000;
 
 pub(super) struct IndexUsage;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for IndexUsage {
     fn name(&self) -> &'static str {
         "index-usage"
@@ -77,7 +77,7 @@ impl Check for IndexUsage {
 
 pub(super) struct TableSizes;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for TableSizes {
     fn name(&self) -> &'static str {
         "table-sizes"
@@ -113,7 +113,7 @@ impl Check for TableSizes {
 
 pub(super) struct BloatAndVacuum;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for BloatAndVacuum {
     fn name(&self) -> &'static str {
         "bloat-and-vacuum"
@@ -154,7 +154,7 @@ impl Check for BloatAndVacuum {
 
 pub(super) struct IntegrityCheck;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for IntegrityCheck {
     fn name(&self) -> &'static str {
         "integrity-check"
@@ -190,7 +190,7 @@ impl Check for IntegrityCheck {
 
 pub(super) struct ForeignKeyCheck;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for ForeignKeyCheck {
     fn name(&self) -> &'static str {
         "foreign-key-check"

@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use entity::events;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::fold::{Fold, Told};
 use super::{Check, Conclusion, Examination, Findings, Severity};
-use crate::core::resource::{self, ActiveRow, Resource, Row};
+use crate::core::registry::{Registered, Stored};
+use crate::core::tenancy::{Reason, all_rows};
 use crate::core::verb::Verb;
-use crate::with_audited;
+use crate::product::Product;
 
 /// Rows whose events are folded together.
 const ROWS: u64 = 500;
@@ -23,25 +21,18 @@ const ROWS: u64 = 500;
 const EVENTS: u64 = 2000;
 
 /// The types of aggregates, and of the events that each can have.
-fn event_types() -> Vec<(&'static str, String)> {
-    fn of<R: Resource>() -> impl Iterator<Item = (&'static str, String)> {
-        Verb::ALL
-            .iter()
-            .map(|verb| (R::AGGREGATE, R::event_type(*verb)))
-    }
-    macro_rules! of_audited {
-        ($($resource:ty,)*) => {{
-            let mut types = Vec::new();
-            $(types.extend(of::<$resource>());)*
-            types
-        }};
-    }
-    with_audited!(of_audited)
+fn event_types(product: &Product) -> Vec<(&'static str, String)> {
+    let resources = product.registry.resources();
+    let types = resources.flat_map(|resource| {
+        let verbs = Verb::COMMON.iter().chain(resource.verbs());
+        verbs.map(|verb| (resource.aggregate(), resource.event_type(*verb)))
+    });
+    types.collect()
 }
 
 pub(super) struct EventIntegrity;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for EventIntegrity {
     fn name(&self) -> &'static str {
         "event-integrity"
@@ -93,7 +84,7 @@ impl Check for EventIntegrity {
              WHERE aggregate_version <> before + 1"
         );
         findings.add(examination.findings(&gaps).await?);
-        let known: Vec<String> = event_types()
+        let known: Vec<String> = event_types(examination.product)
             .iter()
             .map(|(aggregate, event)| format!("('{aggregate}', '{event}')"))
             .collect();
@@ -114,7 +105,7 @@ impl Check for EventIntegrity {
 
 pub(super) struct AuditCompleteness;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Check for AuditCompleteness {
     fn name(&self) -> &'static str {
         "audit-completeness"
@@ -137,12 +128,9 @@ impl Check for AuditCompleteness {
             rows: 0,
             events: 0,
         };
-        macro_rules! tables {
-            ($($resource:ty,)*) => {$(
-                audit.table::<$resource>().await?;
-            )*};
+        for resource in examination.product.registry.resources() {
+            audit.table(resource).await?;
         }
-        with_audited!(tables);
         let none = format!(
             "{} rows are what their {} events say",
             audit.rows, audit.events
@@ -167,34 +155,27 @@ struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    async fn table<R: Resource>(&mut self) -> Result<(), DbErr>
-    where
-        Row<R>: IntoActiveModel<ActiveRow<R>>,
-    {
-        let total = R::Entity::find().count(self.examination.snapshot).await?;
+    async fn table(&mut self, resource: &dyn Registered) -> Result<(), DbErr> {
+        let snapshot = self.examination.snapshot;
+        let total = resource.count(snapshot.into()).await?;
+        let what = format!("audit-completeness: {}", resource.aggregate());
         let (mut last, mut done) = (None, 0);
         loop {
-            let mut select = R::Entity::find().order_by_asc(R::id_column()).limit(ROWS);
-            if let Some(last) = last {
-                select = select.filter(R::id_column().gt::<Uuid>(last));
-            }
-            let rows = select.all(self.examination.snapshot).await?;
+            let rows = resource.page(snapshot.into(), last, ROWS).await?;
             let Some(newest) = rows.last() else { break };
-            last = Some(R::id_of(newest));
+            last = Some(newest.id);
             done += rows.len() as u64;
-            self.batch::<R>(&rows).await?;
-            let what = format!("audit-completeness: {}", R::AGGREGATE);
+            self.batch(resource, &rows).await?;
             self.examination.show(&what, done, Some(total));
         }
         self.rows += done;
-        self.gone::<R>().await
+        self.gone(resource).await
     }
 
     /// Folds the events of some rows, a page at a time, and compares each with its row.
-    async fn batch<R: Resource>(&mut self, rows: &[Row<R>]) -> Result<(), DbErr> {
-        let ids: Vec<Uuid> = rows.iter().map(R::id_of).collect();
-        let mut waiting: BTreeMap<Uuid, &Row<R>> =
-            rows.iter().map(|row| (R::id_of(row), row)).collect();
+    async fn batch(&mut self, resource: &dyn Registered, rows: &[Stored]) -> Result<(), DbErr> {
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let mut waiting: BTreeMap<Uuid, &Stored> = rows.iter().map(|row| (row.id, row)).collect();
         let mut current: Option<(Uuid, Fold)> = None;
         let mut after = None;
         loop {
@@ -205,7 +186,7 @@ impl Audit<'_> {
                 let id = event.aggregate_id;
                 after = Some((id, event.aggregate_version));
                 if current.as_ref().is_some_and(|(open, _)| *open != id) {
-                    self.close::<R>(&mut waiting, current.take());
+                    self.close(resource, &mut waiting, current.take());
                 }
                 let (_, fold) = current.get_or_insert_with(|| (id, Fold::default()));
                 fold.take(event);
@@ -214,17 +195,17 @@ impl Audit<'_> {
                 break;
             }
         }
-        self.close::<R>(&mut waiting, current);
+        self.close(resource, &mut waiting, current);
         for id in waiting.keys() {
             self.findings
-                .push(|| format!("{} {id}: it has no event", R::AGGREGATE));
+                .push(|| format!("{} {id}: it has no event", resource.aggregate()));
         }
         Ok(())
     }
 
     async fn page(&self, ids: &[Uuid], after: Option<(Uuid, i64)>) -> Result<Vec<Told>, DbErr> {
         use events::Column::{AggregateId, AggregateVersion};
-        let mut select = Told::columns(events::Entity::find())
+        let mut select = Told::columns(all_rows::<events::Entity>(Reason::System))
             .order_by_asc(AggregateId)
             .order_by_asc(AggregateVersion)
             .limit(EVENTS);
@@ -240,9 +221,10 @@ impl Audit<'_> {
         select.into_model().all(self.examination.snapshot).await
     }
 
-    fn close<R: Resource>(
+    fn close(
         &mut self,
-        waiting: &mut BTreeMap<Uuid, &Row<R>>,
+        resource: &dyn Registered,
+        waiting: &mut BTreeMap<Uuid, &Stored>,
         folded: Option<(Uuid, Fold)>,
     ) {
         let Some((id, mut fold)) = folded else {
@@ -252,22 +234,22 @@ impl Audit<'_> {
             return;
         };
         let mut faults = std::mem::take(&mut fold.contradictions);
-        let found = match resource::snapshot::<R>(row) {
-            Ok(shown) => fold.differs(R::version_of(row), &shown),
+        let found = match &row.shown {
+            Ok(shown) => fold.differs(row.version, shown),
             Err(problem) => vec![problem.detail().to_owned()],
         };
         faults.extend(found);
         for fault in faults {
             self.findings
-                .push(|| format!("{} {id}: {fault}", R::AGGREGATE));
+                .push(|| format!("{} {id}: {fault}", resource.aggregate()));
         }
     }
 
     /// Aggregates whose row is gone, though their last event does not say so.
-    async fn gone<R: Resource>(&mut self) -> Result<(), DbErr> {
+    async fn gone(&mut self, resource: &dyn Registered) -> Result<(), DbErr> {
         let id = self.examination.id("first.aggregate_id");
-        let (aggregate, table) = (R::AGGREGATE, R::table());
-        let event = R::event_type(R::REMOVAL);
+        let (aggregate, table) = (resource.aggregate(), resource.table());
+        let event = resource.event_type(resource.removal());
         let sql = format!(
             "SELECT '{aggregate} ' || {id} || ': its row is gone without an event' FROM events AS first
              WHERE first.aggregate_type = '{aggregate}' AND first.aggregate_version = 1

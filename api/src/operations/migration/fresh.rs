@@ -11,12 +11,12 @@ use std::time::Duration;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
 };
-use sea_orm_migration::MigratorTrait;
 
 use super::effect::Teller;
 use super::recording::{self, Direction};
 use super::run::{Done, Loss, begin, known, uninstall, up};
-use super::{MigrationError, Target, names};
+use super::{MigrationError, Target};
+use crate::database::Migrations;
 use crate::operations::count_rows;
 use crate::operations::schema::{self, Catalog, ObjectKind, ObjectName};
 
@@ -33,13 +33,14 @@ impl Remains {
     ///
     /// # Errors
     /// [`MigrationError::Taken`]; a database whose migrations this build does not know; the database's own.
-    pub async fn find<M: MigratorTrait>(
+    pub async fn find(
+        migrations: &Migrations,
         database: &DatabaseConnection,
     ) -> Result<Self, MigrationError> {
-        let applied = known::<M>(database).await?.applied();
+        let applied = known(migrations, database).await?.applied();
         let mut objects = schema::read(database).await?;
-        let ours = schema::made::<M>(database, &applied).await?;
-        let all = schema::made::<M>(database, &names::<M>()).await?;
+        let ours = schema::made(migrations, database, &applied).await?;
+        let all = schema::made(migrations, database, &migrations.names()).await?;
         let taken = all.keys().find(|name| {
             name.kind == ObjectKind::Table && !ours.contains_key(name) && objects.contains_key(name)
         });
@@ -49,7 +50,7 @@ impl Remains {
             });
         }
         objects.retain(|name, _| ours.contains_key(name));
-        let makers = makers::<M>(database.get_database_backend()).await;
+        let makers = makers(migrations, database.get_database_backend()).await;
         let mut losses = Vec::new();
         for table in tables(&objects) {
             losses.push(Loss {
@@ -83,7 +84,8 @@ impl Remains {
 ///
 /// # Errors
 /// Where something of somebody else's stands on what would go, nothing is changed; else as [`up`].
-pub async fn fresh<M: MigratorTrait>(
+pub async fn fresh(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     remains: &Remains,
     lock_limit: Duration,
@@ -101,7 +103,7 @@ pub async fn fresh<M: MigratorTrait>(
             return Err(error);
         }
     }
-    up::<M>(database, &Target::All, lock_limit, tell).await
+    up(migrations, database, &Target::All, lock_limit, tell).await
 }
 
 /// The statements that drop it: what stands on tables before them, what they stand on after.
@@ -145,9 +147,9 @@ fn tables(objects: &Catalog) -> Vec<String> {
 }
 
 /// Which migration makes each table.
-async fn makers<M: MigratorTrait>(backend: DbBackend) -> BTreeMap<String, String> {
+async fn makers(migrations: &Migrations, backend: DbBackend) -> BTreeMap<String, String> {
     let mut makers = BTreeMap::new();
-    for migration in M::migrations() {
+    for migration in migrations.all() {
         let direction = Direction::Up;
         let statements = recording::statements(migration.as_ref(), direction, backend).await;
         let mut teller = Teller::new(backend);

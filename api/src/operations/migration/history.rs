@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
-use sea_orm::{DbErr, EntityTrait, QuerySelect};
+use sea_orm::{DbErr, QuerySelect};
 use sea_orm_migration::{
-    IntoSchemaManagerConnection, MigratorTrait, SchemaManager, SchemaManagerConnection,
-    seaql_migrations,
+    IntoSchemaManagerConnection, SchemaManager, SchemaManagerConnection, seaql_migrations,
 };
 use serde::Serialize;
+
+use crate::core::tenancy::{Reason, all_rows};
+use crate::database::Migrations;
 
 /// SeaORM's table of what was applied.
 pub const MIGRATIONS_TABLE: &str = "seaql_migrations";
@@ -89,18 +91,22 @@ impl History {
     ///
     /// # Errors
     /// The database's.
-    pub async fn read<'c, M: MigratorTrait>(
+    pub async fn read<'c>(
+        migrations: &Migrations,
         connection: impl IntoSchemaManagerConnection<'c>,
     ) -> Result<Self, DbErr> {
         let manager = SchemaManager::new(connection);
         let connection = manager.get_connection();
         let is_installed = manager.has_table(MIGRATIONS_TABLE).await?;
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
-        for name in super::names::<M>() {
+        for name in migrations.names() {
             entries.insert(name.clone(), Entry::pending(name));
         }
         if is_installed {
-            for applied in seaql_migrations::Entity::find().all(connection).await? {
+            for applied in all_rows::<seaql_migrations::Entity>(Reason::System)
+                .all(connection)
+                .await?
+            {
                 let entry = entries
                     .entry(applied.version.clone())
                     .or_insert_with(|| Entry {
@@ -169,7 +175,9 @@ async fn records(
         return Ok(Vec::new());
     }
     if manager.has_column(RECORDS_TABLE, COMPATIBLE_COLUMN).await? {
-        return record::Entity::find().all(connection).await;
+        return all_rows::<record::Entity>(Reason::System)
+            .all(connection)
+            .await;
     }
     // As versions before this column made it.
     let columns = [
@@ -178,7 +186,9 @@ async fn records(
         record::Column::AppliedAt,
         record::Column::DurationMs,
     ];
-    let select = record::Entity::find().select_only().columns(columns);
+    let select = all_rows::<record::Entity>(Reason::System)
+        .select_only()
+        .columns(columns);
     let select = select.expr_as(Expr::val(false), COMPATIBLE_COLUMN);
     select.all(connection).await
 }

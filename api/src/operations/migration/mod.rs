@@ -1,7 +1,7 @@
 //! Migrations with what sea-orm-migration leaves out: a lock, a record of what was applied, a plan, and a check of all of
 //! it. Its own table stays as it is, so that `sea-orm-cli migrate` goes on working beside this.
 //!
-//! Everything here is generic over the list of migrations: the binary has one, the tests have broken ones.
+//! Everything here takes the migrations as a value: a product has its own, the tests have broken ones.
 
 mod effect;
 mod fresh;
@@ -25,9 +25,8 @@ pub use validation::{Finding, FindingKind, validate};
 pub(super) use validation::{irreversible, misfitting};
 
 use sea_orm::DbErr;
-use sea_orm_migration::MigratorTrait;
 
-use crate::database::{Fault, classify};
+use crate::database::{Fault, Migrations, classify};
 
 /// How far to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,8 +177,8 @@ impl From<MigrationError> for DbErr {
 ///
 /// # Errors
 /// [`MigrationError::Unknown`].
-pub fn resolve<M: MigratorTrait>(name: &str) -> Result<String, MigrationError> {
-    let known: Vec<String> = names::<M>();
+pub fn resolve(migrations: &Migrations, name: &str) -> Result<String, MigrationError> {
+    let known: Vec<String> = migrations.names();
     let found = known
         .iter()
         .find(|known| *known == name || short(known) == name);
@@ -187,14 +186,6 @@ pub fn resolve<M: MigratorTrait>(name: &str) -> Result<String, MigrationError> {
         name: name.to_owned(),
         known: known.iter().map(|known| short(known).to_owned()).collect(),
     })
-}
-
-/// The names of the migrations of this build, oldest first.
-pub fn names<M: MigratorTrait>() -> Vec<String> {
-    M::migrations()
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect()
 }
 
 /// What follows the version in a name: `create_users` of `m20261121_000002_create_users`.

@@ -1,12 +1,12 @@
 //! What would be run, statement by statement, with what each does to those who use the database meanwhile.
 
 use sea_orm::DatabaseConnection;
-use sea_orm_migration::MigratorTrait;
 use serde::Serialize;
 
 use super::effect::{Effect, Teller};
 use super::recording::{self, Direction};
 use super::{MigrationError, Target, run};
+use crate::database::Migrations;
 
 /// What would be run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,21 +42,22 @@ impl Plan {
     ///
     /// # Errors
     /// A target that is none; a migration that does not tell its statements.
-    pub async fn make<M: MigratorTrait>(
+    pub async fn make(
+        migrations: &Migrations,
         database: &DatabaseConnection,
         direction: Direction,
         target: &Target,
     ) -> Result<Self, MigrationError> {
         let names = match direction {
-            Direction::Up => run::to_apply::<M>(database, target).await?,
-            Direction::Down => run::to_roll_back::<M>(database, target).await?,
+            Direction::Up => run::to_apply(migrations, database, target).await?,
+            Direction::Down => run::to_roll_back(migrations, database, target).await?,
         };
         let backend = database.get_database_backend();
-        let migrations = M::migrations();
+        let all = migrations.all();
         let mut teller = Teller::new(backend);
         let mut planned = Vec::new();
         for name in names {
-            let Some(migration) = migrations.iter().find(|known| known.name() == name) else {
+            let Some(migration) = all.iter().find(|known| known.name() == name) else {
                 continue;
             };
             let statements = recording::statements(migration.as_ref(), direction, backend)

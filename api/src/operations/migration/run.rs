@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use migration::Migrator;
 use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
@@ -19,9 +20,9 @@ use serde::Serialize;
 use super::effect::{Effect, Teller};
 use super::history::{COMPATIBLE_COLUMN, History, MIGRATIONS_TABLE, RECORDS_TABLE, Status, record};
 use super::recording::{self, Direction, fingerprint};
-use super::{MigrationError, Target, names, premises, resolve};
+use super::{MigrationError, Target, premises, resolve};
 use crate::core::clock;
-use crate::database::is_busy;
+use crate::database::{Migrations, is_busy};
 use crate::operations::{count_rows, environment};
 
 /// How long to pause before the lock of a SQLite file is tried again, beside the time that SQLite itself waits.
@@ -55,19 +56,20 @@ pub struct Loss {
 ///
 /// # Errors
 /// The first that failed is rolled back whole; those before it stay.
-pub async fn up<M: MigratorTrait>(
+pub async fn up(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     target: &Target,
     lock_limit: Duration,
     mut tell: impl FnMut(&Done),
 ) -> Result<Vec<Done>, MigrationError> {
-    let chosen = to_apply::<M>(database, target).await?;
-    if chosen.first() == names::<M>().first() && !chosen.is_empty() {
+    let chosen = to_apply(migrations, database, target).await?;
+    if chosen.first() == migrations.names().first() && !chosen.is_empty() {
         premises::check(database).await?;
     }
-    adopt::<M>(database, lock_limit).await?;
+    adopt(migrations, database, lock_limit).await?;
     let mut done = Vec::new();
-    for migration in M::migrations() {
+    for migration in migrations.all() {
         if !chosen.iter().any(|name| name == migration.name()) {
             continue;
         }
@@ -75,7 +77,7 @@ pub async fn up<M: MigratorTrait>(
             migration: migration.as_ref(),
             direction: Direction::Up,
         };
-        if let Some(this) = step.run::<M>(database, lock_limit).await? {
+        if let Some(this) = step.run(migrations, database, lock_limit).await? {
             tell(&this);
             done.push(this);
         }
@@ -88,20 +90,21 @@ pub async fn up<M: MigratorTrait>(
 ///
 /// # Errors
 /// The first that failed is undone whole; those before it stay rolled back.
-pub async fn down<M: MigratorTrait>(
+pub async fn down(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     target: &Target,
     lock_limit: Duration,
     mut tell: impl FnMut(&Done),
 ) -> Result<Vec<Done>, MigrationError> {
-    let chosen = to_roll_back::<M>(database, target).await?;
+    let chosen = to_roll_back(migrations, database, target).await?;
     if !chosen.is_empty() {
-        adopt::<M>(database, lock_limit).await?;
+        adopt(migrations, database, lock_limit).await?;
     }
-    let migrations = M::migrations();
+    let all = migrations.all();
     let mut done = Vec::new();
     for name in chosen {
-        let Some(migration) = migrations.iter().find(|known| known.name() == name) else {
+        let Some(migration) = all.iter().find(|known| known.name() == name) else {
             return Err(MigrationError::Ahead {
                 unknown: vec![name],
             });
@@ -110,12 +113,17 @@ pub async fn down<M: MigratorTrait>(
             migration: migration.as_ref(),
             direction: Direction::Down,
         };
-        if let Some(this) = step.run::<M>(database, lock_limit).await? {
+        if let Some(this) = step.run(migrations, database, lock_limit).await? {
             tell(&this);
             done.push(this);
         }
     }
-    if !done.is_empty() && History::read::<M>(database).await?.applied().is_empty() {
+    if !done.is_empty()
+        && History::read(migrations, database)
+            .await?
+            .applied()
+            .is_empty()
+    {
         uninstall(database).await?;
     }
     Ok(done)
@@ -125,12 +133,13 @@ pub async fn down<M: MigratorTrait>(
 ///
 /// # Errors
 /// As [`down`].
-pub async fn reset<M: MigratorTrait>(
+pub async fn reset(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     lock_limit: Duration,
     tell: impl FnMut(&Done),
 ) -> Result<Vec<Done>, MigrationError> {
-    let done = down::<M>(database, &Target::All, lock_limit, tell).await?;
+    let done = down(migrations, database, &Target::All, lock_limit, tell).await?;
     uninstall(database).await?;
     Ok(done)
 }
@@ -139,15 +148,16 @@ pub async fn reset<M: MigratorTrait>(
 ///
 /// # Errors
 /// The database's; a target that is none.
-pub async fn losses<M: MigratorTrait>(
+pub async fn losses(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     target: &Target,
 ) -> Result<Vec<Loss>, MigrationError> {
     let backend = database.get_database_backend();
-    let migrations = M::migrations();
+    let all = migrations.all();
     let mut losses = Vec::new();
-    for name in to_roll_back::<M>(database, target).await? {
-        let Some(migration) = migrations.iter().find(|known| known.name() == name) else {
+    for name in to_roll_back(migrations, database, target).await? {
+        let Some(migration) = all.iter().find(|known| known.name() == name) else {
             continue;
         };
         let direction = Direction::Down;
@@ -172,17 +182,18 @@ pub async fn losses<M: MigratorTrait>(
 }
 
 /// The names of what a target applies, oldest first.
-pub(super) async fn to_apply<M: MigratorTrait>(
+pub(super) async fn to_apply(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     target: &Target,
 ) -> Result<Vec<String>, MigrationError> {
-    let history = known::<M>(database).await?;
+    let history = known(migrations, database).await?;
     let mut chosen = history.pending();
     match target {
         Target::All => {}
         Target::Count(count) => chosen.truncate(*count as usize),
         Target::To(name) => {
-            let name = resolve::<M>(name)?;
+            let name = resolve(migrations, name)?;
             if history.applied().last().is_some_and(|last| *last > name) {
                 let direction = Direction::Up;
                 return Err(MigrationError::WrongWay { name, direction });
@@ -194,17 +205,18 @@ pub(super) async fn to_apply<M: MigratorTrait>(
 }
 
 /// The names of what a target rolls back, newest first.
-pub(super) async fn to_roll_back<M: MigratorTrait>(
+pub(super) async fn to_roll_back(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     target: &Target,
 ) -> Result<Vec<String>, MigrationError> {
-    let mut chosen = known::<M>(database).await?.applied();
+    let mut chosen = known(migrations, database).await?.applied();
     chosen.reverse();
     match target {
         Target::All => {}
         Target::Count(count) => chosen.truncate(*count as usize),
         Target::To(name) => {
-            let name = resolve::<M>(name)?;
+            let name = resolve(migrations, name)?;
             if !chosen.contains(&name) {
                 let direction = Direction::Down;
                 return Err(MigrationError::WrongWay { name, direction });
@@ -216,15 +228,16 @@ pub(super) async fn to_roll_back<M: MigratorTrait>(
 }
 
 /// The history, where this build can go on from it.
-pub async fn known<M: MigratorTrait>(
+pub async fn known(
+    migrations: &Migrations,
     database: &DatabaseConnection,
 ) -> Result<History, MigrationError> {
-    let mut history = History::read::<M>(database).await?;
+    let mut history = History::read(migrations, database).await?;
     if !history.is_installed
-        && let Some(table) = orphan::<M>(database).await?
+        && let Some(table) = orphan(migrations, database).await?
     {
         // Another process may have made both meanwhile: on SQLite the lock is taken by each migration alone.
-        history = History::read::<M>(database).await?;
+        history = History::read(migrations, database).await?;
         if !history.is_installed {
             return Err(MigrationError::HistoryMissing { table });
         }
@@ -237,10 +250,13 @@ pub async fn known<M: MigratorTrait>(
 }
 
 /// A table that a migration of this build makes and that is there.
-async fn orphan<M: MigratorTrait>(database: &DatabaseConnection) -> Result<Option<String>, DbErr> {
+async fn orphan(
+    migrations: &Migrations,
+    database: &DatabaseConnection,
+) -> Result<Option<String>, DbErr> {
     let backend = database.get_database_backend();
     let manager = SchemaManager::new(database);
-    for migration in M::migrations() {
+    for migration in migrations.all() {
         let direction = Direction::Up;
         let statements = recording::statements(migration.as_ref(), direction, backend).await;
         let mut teller = Teller::new(backend);
@@ -264,8 +280,9 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// Runs it, unless another process was faster.
-    async fn run<M: MigratorTrait>(
+    async fn run(
         &self,
+        migrations: &Migrations,
         database: &DatabaseConnection,
         lock_limit: Duration,
     ) -> Result<Option<Done>, MigrationError> {
@@ -274,7 +291,7 @@ impl Step<'_> {
             Direction::Up => Status::Pending,
             Direction::Down => Status::Applied,
         };
-        let history = History::read::<M>(&transaction).await?;
+        let history = History::read(migrations, &transaction).await?;
         let name = self.migration.name();
         let mut entries = history.entries.iter();
         if !entries.any(|entry| entry.name == name && entry.status == wanted) {
@@ -370,12 +387,12 @@ pub(super) async fn begin(
 }
 
 /// Makes the tables of migrations where they are missing.
-async fn install<M: MigratorTrait>(
+async fn install(
     database: &DatabaseConnection,
     lock_limit: Duration,
 ) -> Result<(), MigrationError> {
     let transaction = begin(database, lock_limit).await?;
-    M::install(&transaction).await?;
+    Migrator::install(&transaction).await?;
     let schema = Schema::new(transaction.get_database_backend());
     let mut table = schema.create_table_from_entity(record::Entity);
     transaction.execute(table.if_not_exists()).await?;
@@ -394,20 +411,21 @@ async fn install<M: MigratorTrait>(
 }
 
 /// Records what another tool applied, and forgets what it rolled back.
-async fn adopt<M: MigratorTrait>(
+async fn adopt(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     lock_limit: Duration,
 ) -> Result<(), MigrationError> {
-    install::<M>(database, lock_limit).await?;
+    install(database, lock_limit).await?;
     let transaction = begin(database, lock_limit).await?;
-    let history = History::read::<M>(&transaction).await?;
+    let history = History::read(migrations, &transaction).await?;
     let applied = history.applied();
     record::Entity::delete_many()
         .filter(record::Column::Version.is_not_in(applied))
         .exec(&transaction)
         .await?;
     let backend = transaction.get_database_backend();
-    for migration in M::migrations() {
+    for migration in migrations.all() {
         let mut entries = history.entries.iter();
         let found = entries.find(|entry| {
             entry.name == migration.name()

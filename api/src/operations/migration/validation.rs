@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
 };
-use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
+use sea_orm_migration::{MigrationTrait, SchemaManager};
 use serde::Serialize;
 
 use super::history::{History, Status};
 use super::recording::{self, Direction, fingerprint};
 use super::trial::Trial;
 use super::{MigrationError, version};
+use crate::database::Migrations;
 
 /// What does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -80,27 +81,29 @@ impl Finding {
 ///
 /// # Errors
 /// The database's.
-pub async fn validate<M: MigratorTrait>(
+pub async fn validate(
+    migrations: &Migrations,
     database: &DatabaseConnection,
 ) -> Result<Vec<Finding>, MigrationError> {
-    let mut findings = misfitting::<M>(database).await?;
-    findings.extend(irreversible::<M>(database).await?);
+    let mut findings = misfitting(migrations, database).await?;
+    findings.extend(irreversible(migrations, database).await?);
     Ok(findings)
 }
 
 /// What can be found by looking alone.
-pub(in crate::operations) async fn misfitting<M: MigratorTrait>(
+pub(in crate::operations) async fn misfitting(
+    migrations: &Migrations,
     database: &DatabaseConnection,
 ) -> Result<Vec<Finding>, DbErr> {
-    let mut findings = duplicates::<M>();
-    let history = History::read::<M>(database).await?;
-    findings.extend(misfits::<M>(&history, database.get_database_backend()).await?);
+    let mut findings = duplicates(migrations);
+    let history = History::read(migrations, database).await?;
+    findings.extend(misfits(migrations, &history, database.get_database_backend()).await?);
     Ok(findings)
 }
 
-fn duplicates<M: MigratorTrait>() -> Vec<Finding> {
+fn duplicates(migrations: &Migrations) -> Vec<Finding> {
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in super::names::<M>() {
+    for name in migrations.names() {
         versions
             .entry(version(&name).to_owned())
             .or_default()
@@ -121,7 +124,8 @@ fn duplicates<M: MigratorTrait>() -> Vec<Finding> {
     findings
 }
 
-async fn misfits<M: MigratorTrait>(
+async fn misfits(
+    migrations: &Migrations,
     history: &History,
     backend: DbBackend,
 ) -> Result<Vec<Finding>, DbErr> {
@@ -139,7 +143,7 @@ async fn misfits<M: MigratorTrait>(
             findings.push(Finding::new(FindingKind::OutOfOrder, &entry.name, message));
         }
     }
-    for migration in M::migrations() {
+    for migration in migrations.all() {
         let name = migration.name();
         let mut entries = history.entries.iter();
         let recorded = entries
@@ -160,12 +164,13 @@ async fn misfits<M: MigratorTrait>(
 }
 
 /// What has to be tried.
-pub(in crate::operations) async fn irreversible<M: MigratorTrait>(
+pub(in crate::operations) async fn irreversible(
+    migrations: &Migrations,
     database: &DatabaseConnection,
 ) -> Result<Vec<Finding>, MigrationError> {
     let backend = database.get_database_backend();
     let mut findings = Vec::new();
-    for migration in M::migrations() {
+    for migration in migrations.all() {
         if let Err(error) =
             recording::statements(migration.as_ref(), Direction::Down, backend).await
         {
@@ -178,22 +183,24 @@ pub(in crate::operations) async fn irreversible<M: MigratorTrait>(
         }
     }
     if findings.is_empty() {
-        findings.extend(try_reversals::<M>(database).await?);
+        findings.extend(try_reversals(migrations, database).await?);
     }
     Ok(findings)
 }
 
 /// Applies all, and rolls back all; each has to leave what was there before it was applied.
-async fn try_reversals<M: MigratorTrait>(
+async fn try_reversals(
+    migrations: &Migrations,
     database: &DatabaseConnection,
 ) -> Result<Option<Finding>, MigrationError> {
     let trial = Trial::begin(database).await?;
-    let outcome = there_and_back::<M>(&trial.transaction).await;
+    let outcome = there_and_back(migrations, &trial.transaction).await;
     trial.end().await?;
     Ok(outcome?)
 }
 
-async fn there_and_back<M: MigratorTrait>(
+async fn there_and_back(
+    migrations: &Migrations,
     trial: &DatabaseTransaction,
 ) -> Result<Option<Finding>, DbErr> {
     let manager = SchemaManager::new(trial);
@@ -202,8 +209,8 @@ async fn there_and_back<M: MigratorTrait>(
         let message = format!("{what} fails: {error}");
         Finding::new(FindingKind::FailingReversal, migration.name(), message)
     };
-    let migrations = M::migrations();
-    for migration in &migrations {
+    let all = migrations.all();
+    for migration in &all {
         before.push(objects(trial).await?);
         if let Err(error) = migration.up(&manager).await {
             return Ok(Some(failed(
@@ -213,7 +220,7 @@ async fn there_and_back<M: MigratorTrait>(
             )));
         }
     }
-    for (migration, before) in migrations.iter().zip(before).rev() {
+    for (migration, before) in all.iter().zip(before).rev() {
         if let Err(error) = migration.down(&manager).await {
             return Ok(Some(failed(
                 migration.as_ref(),

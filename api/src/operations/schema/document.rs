@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 
 use sea_orm::{DatabaseConnection, DbBackend};
-use sea_orm_migration::MigratorTrait;
 
 use super::catalog::{Catalog, Object, ObjectKind, ObjectName};
 use super::{made, made_on};
-use crate::operations::migration::{self, MigrationError, Trial};
+use crate::database::Migrations;
+use crate::operations::migration::{MigrationError, Trial};
 
 /// The page, with a place for each part that is made.
 const TEMPLATE: &str = include_str!("document.md");
@@ -35,17 +35,18 @@ pub enum DocumentError {
 ///
 /// # Errors
 /// A database that is not PostgreSQL; a table, column or index without a meaning; the database's own.
-pub async fn document<M: MigratorTrait>(
+pub async fn document(
+    migrations: &Migrations,
     database: &DatabaseConnection,
 ) -> Result<String, DocumentError> {
     if database.get_database_backend() != DbBackend::Postgres {
         return Err(DocumentError::Sqlite);
     }
-    let names = migration::names::<M>();
+    let names = migrations.names();
     let memory = Trial::in_memory().await.map_err(MigrationError::from)?;
-    let sqlite = made_on::<M>(memory, &names).await;
+    let sqlite = made_on(migrations, memory, &names).await;
     Page {
-        catalog: made::<M>(database, &names).await?,
+        catalog: made(migrations, database, &names).await?,
         sqlite: sqlite.map_err(MigrationError::from)?,
     }
     .write()

@@ -14,11 +14,12 @@ pub use difference::{Aspect, Change, Difference};
 pub use document::{DocumentError, document};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
-use sea_orm_migration::{MigratorTrait, SchemaManager};
+use sea_orm_migration::SchemaManager;
 use serde::Serialize;
 
 use super::environment::ENVIRONMENT_TABLE;
 use super::migration::{self, MIGRATIONS_TABLE, MigrationError, RECORDS_TABLE, Trial};
+use crate::database::Migrations;
 
 /// How the schema of a database compares with what its migrations make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,13 +53,14 @@ impl Comparison {
 ///
 /// # Errors
 /// A database whose migrations this build does not know; the database's own.
-pub async fn compare<M: MigratorTrait>(
+pub async fn compare(
+    migrations: &Migrations,
     database: &DatabaseConnection,
 ) -> Result<Comparison, MigrationError> {
-    let history = migration::known::<M>(database).await?;
+    let history = migration::known(migrations, database).await?;
     let applied = history.applied();
     let live = read(database).await?;
-    let expected = made::<M>(database, &applied).await?;
+    let expected = made(migrations, database, &applied).await?;
     let differences = match database.get_database_backend() {
         DbBackend::Sqlite => difference::between(&expected, &live, sqlite::mend),
         _ => difference::between(&expected, &live, postgres::mend),
@@ -88,14 +90,15 @@ pub async fn read(connection: &impl ConnectionTrait) -> Result<Catalog, DbErr> {
 }
 
 /// What migrations make on trial beside a database, as it would be in the database's own schema.
-pub(super) async fn made<M: MigratorTrait>(
+pub(super) async fn made(
+    migrations: &Migrations,
     database: &DatabaseConnection,
     names: &[String],
 ) -> Result<Catalog, MigrationError> {
     let own_schema = postgres::current_schema(database).await?;
     let trial = Trial::begin(database).await?;
     let trial_schema = trial.schema.clone();
-    let mut catalog = made_on::<M>(trial, names).await?;
+    let mut catalog = made_on(migrations, trial, names).await?;
     if let (Some(trial), Some(own)) = (trial_schema, own_schema) {
         for object in catalog.values_mut() {
             postgres::rename_schema(object, &trial, &own);
@@ -104,10 +107,14 @@ pub(super) async fn made<M: MigratorTrait>(
     Ok(catalog)
 }
 
-async fn made_on<M: MigratorTrait>(trial: Trial, names: &[String]) -> Result<Catalog, DbErr> {
+async fn made_on(
+    migrations: &Migrations,
+    trial: Trial,
+    names: &[String],
+) -> Result<Catalog, DbErr> {
     let outcome = async {
         let manager = SchemaManager::new(&trial.transaction);
-        for migration in M::migrations() {
+        for migration in migrations.all() {
             if names.iter().any(|name| name == migration.name()) {
                 migration.up(&manager).await?;
             }

@@ -27,7 +27,7 @@ async fn without_a_credential_every_operation_is_refused(
     let stage = Stage::set(backend).await;
     let anonymous = stage.app.anonymous();
     let before = stage.snapshot().await;
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     for (method, path, operation) in operations(&document) {
         let (path, body) = unknown(&path, &operation);
         let answer = anonymous.send(method, &path, body, &[]).await;
@@ -50,7 +50,7 @@ async fn what_never_was_is_not_found(
 ) {
     let stage = Stage::set(backend).await;
     let before = stage.snapshot().await;
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     let mut asked = 0;
     for (method, path, operation) in operations(&document) {
         if !path.contains('{') {

@@ -31,7 +31,7 @@ fn every_mutating_route_has_a_case() {
         .iter()
         .map(|mutation| (mutation.method.to_string(), mutation.route.to_owned()))
         .collect();
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     let routes: BTreeSet<_> = operations(&document)
         .into_iter()
         .filter(|(method, ..)| !method.is_safe())
@@ -52,7 +52,7 @@ fn every_mutating_route_has_a_case() {
 /// One whose collection is not known would be for keys of everything only.
 #[test]
 fn every_operation_needs_the_scope_of_its_collection() {
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     for (method, path, operation) in operations(&document) {
         let Some(rest) = path.strip_prefix("/v1/") else {
             continue;
@@ -63,7 +63,7 @@ fn every_operation_needs_the_scope_of_its_collection() {
         assert_eq!(
             operation["security"],
             serde_json::json!([{"bearer": [scope]}, {"api_key": [scope]}]),
-            "{method} {path}: is it in `collections!` of api/src/core/scope.rs?"
+            "{method} {path}: is its resource in the product?"
         );
         assert_eq!(
             operation["tags"],
@@ -77,7 +77,7 @@ fn every_operation_needs_the_scope_of_its_collection() {
 fn the_committed_document_is_the_one_that_the_code_makes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
     let committed = fs::read_to_string(path).expect("docs/openapi.json; run `make docs`");
-    let made = api::app::openapi().expect("the document");
+    let made = api::app::openapi(&api::Product::default()).expect("the document");
     let made = serde_json::to_string_pretty(&made).expect("its text");
     assert!(
         committed.trim_end() == made,
@@ -95,7 +95,7 @@ fn the_pages_tell_of_every_collection_scope_and_field() {
         fs::read_to_string(path).expect(name)
     };
     let (rest, concepts) = (page("rest.md"), page("concepts.md"));
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     for (method, path, operation) in operations(&document) {
         let content = &operation["requestBody"]["content"]["application/json"];
         let body = resolved(&document, &content["schema"]);
@@ -120,7 +120,7 @@ fn the_pages_tell_of_every_collection_scope_and_field() {
         assert!(scopes(&rest), "docs/rest.md: the scopes of {scope}");
         assert!(scopes(&concepts), "docs/concepts.md: the scopes of {scope}");
     }
-    let count = format!("1 to {}, each once", api::core::scope::Scope::COUNT);
+    let count = format!("1 to {}, each once", api::core::scope::Scope::all().len());
     assert!(rest.contains(&count), "docs/rest.md: {count}");
 }
 
@@ -128,7 +128,7 @@ fn the_pages_tell_of_every_collection_scope_and_field() {
 /// between objects, and an object of which nothing is said, which some take for one without members.
 #[test]
 fn every_schema_is_one_that_generators_of_clients_can_read() {
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     let schemas = document["components"]["schemas"]
         .as_object()
         .expect("schemas");
@@ -202,7 +202,7 @@ fn collect_references<'a>(
 
 #[test]
 fn every_operation_shows_an_example_of_all_that_is_sent_and_answered() {
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     let mut without = Vec::new();
     for (method, path, operation) in operations(&document) {
         let mut look = |what: String, content: &Value| {
@@ -251,7 +251,7 @@ async fn the_answer_to_what_another_has_is_in_the_document(
 ) {
     let stage = Stage::set(backend).await;
     let admin = &stage.app.system_admin;
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     let documents = |method: &str, route: &str, answer: &tests::Answer| {
         let said = &document["paths"][route][method]["responses"][answer.status.to_string()];
         let said = &resolved(&document, said)["content"]["application/problem+json"]["examples"];
@@ -293,7 +293,7 @@ async fn the_examples_of_bodies_are_taken(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let stage = Stage::set(backend).await;
-    let document = api::app::openapi().expect("the document");
+    let document = api::app::openapi(&api::Product::default()).expect("the document");
     for mutation in mutations::all() {
         let operation = &document["paths"][mutation.route][mutation.method.as_str().to_lowercase()];
         for (media_type, media) in operation["requestBody"]["content"]

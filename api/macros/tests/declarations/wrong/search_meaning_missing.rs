@@ -18,7 +18,7 @@ pub struct Project {
     /// The organization that keeps it.
     #[new]
     #[filter]
-    #[touches("organization")]
+    #[touches("organization", goes)]
     organization_id: Uuid,
     /// What stands for it in a URL.
     #[input]

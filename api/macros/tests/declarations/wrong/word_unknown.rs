@@ -13,13 +13,15 @@ mod projects;
     collection = "projects",
     aggregate = "project",
     organization = organization_id,
+    read = Viewer,
+    write = Admin,
     search = "Those with this text in their name."
 )]
 pub struct Project {
     /// The organization that keeps it.
     #[new]
     #[filter]
-    #[touches("organization")]
+    #[touches("organization", goes)]
     organization_id: Uuid,
     /// What stands for it in a URL.
     #[input]

@@ -1,0 +1,47 @@
+//! Who sees rows is said to be written by hand, and is not.
+
+use rollbook::core::text::{Line50, Name, Slug};
+use rollbook::kit::uuid::Uuid;
+use rollbook::resource;
+
+#[path = "../projects.rs"]
+mod projects;
+
+/// A project.
+#[resource(
+    entity = projects,
+    collection = "projects",
+    aggregate = "project",
+    organization = organization_id,
+    read = by_hand,
+    write = by_hand,
+    search = "Those with this text in their name."
+)]
+pub struct Project {
+    /// The organization that keeps it.
+    #[new]
+    #[filter]
+    #[touches("organization", goes)]
+    organization_id: Uuid,
+    /// What stands for it in a URL.
+    #[input]
+    #[unique]
+    slug: Slug,
+    /// The name to show.
+    #[input]
+    #[search]
+    name: Name,
+    /// What it is about.
+    #[input]
+    summary: Option<Line50>,
+    #[secret]
+    token: Option<String>,
+    /// Whether it is worked on.
+    #[edit]
+    #[default("active")]
+    status: Line50,
+}
+
+rollbook::verbs!(Project: list);
+
+fn main() {}
