@@ -3,6 +3,7 @@
 pub mod app;
 pub mod caller;
 pub mod content;
+pub mod contract;
 pub mod database;
 pub mod mutations;
 pub mod probe;

@@ -1,0 +1,3 @@
+//! The contract of the planner's resources, and the rules of its own.
+
+rollbook_tests::contract!(planner::product());
