@@ -34,7 +34,7 @@ use proc_macro::TokenStream;
 /// | `verbs("ARCHIVED")` | the words of its own for what happens to it, as `Verb::Own` has them |
 /// | `organization = organization_id` | the column of the organization that it belongs to; without it, its events belong to none |
 /// | `own = user_id` | the column of the person whose it is, where rows are somebody's own |
-/// | `read = Viewer` | who sees rows: in its organization this role or more (`Viewer`, `Member`, `Admin`, `Owner`), the person whose it is (`Own`), `SystemAdmin`; or `by_hand`: `Visible` is implemented beside it |
+/// | `read = Viewer` | who sees rows: in its organization this role or more (`Viewer`, `Member`, `Admin`, `Owner`), the person whose it is (`Own`), `SystemAdmin`; of people who shares an organization with them (`Fellow`); or `by_hand`: `Visible` is implemented beside it |
 /// | `write = Admin` | who makes, changes and removes rows: a role, `Own`, `SystemAdmin`; or `by_hand`: `Rights` is implemented beside it, where verbs of the core need it |
 /// | `change = Author`, `remove = Admin` | who changes and who removes them, where that differs: `Author`, who made it, as well |
 /// | `search = "Those with …"` | what `q` means, where fields are `#[search]` |

@@ -18,6 +18,14 @@ pub struct Writing {
     pub remove: Ident,
 }
 
+/// What a right is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Read,
+    Write,
+    Change,
+}
+
 const ROLES: [&str; 4] = ["Viewer", "Member", "Admin", "Owner"];
 
 impl Rights {
@@ -35,10 +43,10 @@ impl Rights {
             missing("write", "makes, changes and removes rows");
         }
         // What is wrong is told; a right that nobody has but system admins takes its place.
-        let mut known = |right: &Option<Ident>, author: bool| {
+        let mut known = |right: &Option<Ident>, place: Place| {
             let nobody = || Ident::new("SystemAdmin", Span::call_site());
             let right = right.clone().unwrap_or_else(nobody);
-            match fault(&right, author, options) {
+            match fault(&right, place, options) {
                 None => right,
                 Some(words) => {
                     errors.push(Error::new(right.span(), words));
@@ -46,9 +54,12 @@ impl Rights {
                 }
             }
         };
-        let (read, create) = (known(&options.read, false), known(&options.write, false));
+        let (read, create) = (
+            known(&options.read, Place::Read),
+            known(&options.write, Place::Write),
+        );
         let mut or = |right: &Option<Ident>, other: &Ident| match right {
-            Some(_) => known(right, true),
+            Some(_) => known(right, Place::Change),
             None => other.clone(),
         };
         let change = or(&options.change, &create);
@@ -67,11 +78,12 @@ impl Rights {
 }
 
 /// What is wrong with a right.
-fn fault(right: &Ident, author: bool, options: &Options) -> Option<&'static str> {
+fn fault(right: &Ident, place: Place, options: &Options) -> Option<&'static str> {
     let right = right.to_string();
     match right.as_str() {
         "by_hand" | "SystemAdmin" => None,
-        "Author" if author => None,
+        "Fellow" if place == Place::Read => None,
+        "Author" if place == Place::Change => None,
         "Own" if options.own.is_some() => None,
         "Own" => Some(
             "whose a row is, is not said: `own = …` among the options, the column of the person",
@@ -83,7 +95,7 @@ fn fault(right: &Ident, author: bool, options: &Options) -> Option<&'static str>
             ),
         },
         _ => Some(
-            "there is no such right; known: Viewer, Member, Admin, Owner, Own, SystemAdmin, by_hand; Author for `change` and `remove`",
+            "there is no such right here; known: Viewer, Member, Admin, Owner, Own, SystemAdmin, by_hand; Fellow for `read`; Author for `change` and `remove`",
         ),
     }
 }

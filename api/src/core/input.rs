@@ -268,13 +268,6 @@ pub enum Patch<F> {
 }
 
 impl<F: Clone> Patch<F> {
-    /// Writes the value over `target` if one was sent.
-    pub fn apply<T: From<F>>(&self, target: &mut T) {
-        if let Patch::Set(value) = self {
-            *target = T::from(value.clone());
-        }
-    }
-
     /// The value, if one was sent.
     pub fn value(&self) -> Option<&F> {
         match self {
@@ -289,12 +282,10 @@ impl<F: Clone> Patch<F> {
     }
 }
 
-impl<F: Clone> Patch<Option<F>> {
-    /// Writes the value, or none, over `target` if one was sent.
-    pub fn apply_option<T: From<F>>(&self, target: &mut Option<T>) {
-        if let Patch::Set(value) = self {
-            *target = value.clone().map(T::from);
-        }
+impl<F: PartialEq> Patch<F> {
+    /// Whether this value was sent.
+    pub fn is(&self, wanted: F) -> bool {
+        matches!(self, Patch::Set(value) if *value == wanted)
     }
 }
 

@@ -27,6 +27,7 @@ mod openapi_schemas;
 pub mod page;
 pub mod password;
 pub mod peer;
+pub mod people;
 pub mod principal;
 pub mod problem;
 pub mod query;

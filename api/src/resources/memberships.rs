@@ -5,7 +5,6 @@ use entity::sea_orm_active_enums::{
     MembershipRole, MembershipStatus, OrganizationStatus, UserStatus,
 };
 use entity::users;
-use sea_orm::sea_query::SelectStatement;
 
 use super::owners::require_owners;
 use super::switch::Switch;
@@ -149,16 +148,21 @@ fn is_active_owner(row: &Model) -> bool {
 impl Visible for Membership {
     /// Those of the caller's organizations, and their own.
     fn visible(caller: &Caller) -> Condition {
-        let organizations = caller.organizations().contain(Column::OrganizationId);
         let principal = caller.principal();
-        let own = Condition::all().add(Column::UserId.eq(principal.user_id));
-        let visible = Condition::all().add(Condition::any().add(organizations).add(own));
+        let mine = Condition::any()
+            .add(caller.organizations().contain(Column::OrganizationId))
+            .add(Column::UserId.eq(principal.user_id));
+        let visible = Condition::all().add(mine);
         match principal.organization_id {
             Some(id) => visible.add(Column::OrganizationId.eq(id)),
             None if caller.reads_everything() => Condition::all(),
             // The second condition follows from the first and lets an index find the few organizations there can be.
             None => {
-                visible.add(Column::OrganizationId.in_subquery(organizations_of(principal.user_id)))
+                let theirs = all_rows::<Entity>(Reason::Visibility)
+                    .select_only()
+                    .column(Column::OrganizationId)
+                    .filter(Column::UserId.eq(principal.user_id));
+                visible.add(Column::OrganizationId.in_subquery(theirs.into_query()))
             }
         }
     }
@@ -176,15 +180,6 @@ impl Ending for Membership {
 
 impl Rules for Membership {}
 
-/// The organizations that the person has to do with, in whatever state.
-fn organizations_of(user_id: Uuid) -> SelectStatement {
-    all_rows::<Entity>(Reason::Visibility)
-        .select_only()
-        .column(Column::OrganizationId)
-        .filter(Column::UserId.eq(user_id))
-        .into_query()
-}
-
 /// Invite a person into an organization.
 #[utoipa::path(tag = "memberships", request_body = NewMembership, responses((status = 201, body = Membership)))]
 #[post("/memberships")]
@@ -193,18 +188,9 @@ async fn create_membership(
     body: Body<NewMembership>,
 ) -> Result<HttpResponse, Problem> {
     let new = body.0;
-    if new.user_id.is_set() == new.email.is_set() {
-        let detail = "Give either user_id or email.";
-        return Err(Problem::invalid("/user_id", "either-or", detail).field(
-            "/email",
-            "either-or",
-            detail,
-        ));
-    }
-    let access = caller
-        .access(new.organization_id)
-        .await
-        .map_err(|problem| problem.naming("/organization_id"))?;
+    let invited = Invited::by(&new)?;
+    let access = caller.access(new.organization_id).await;
+    let access = access.map_err(|problem| problem.naming("/organization_id"))?;
     access.require_admin_or(Membership::WRITE)?;
     require_grantable(&access, new.role.unwrap_or(MembershipRole::Member))?;
     if new.permissions.is_some() {
@@ -216,36 +202,46 @@ async fn create_membership(
     caller
         .write(async |work| {
             lock_organization(work, new.organization_id, LockType::Share).await?;
-            let user_id = invited_user(work, &new).await?;
+            let user_id = invited.find_or_create(work).await?;
             let membership = invite(work, &caller, &new, user_id).await?;
             Answer::created(&Membership::from(membership))
         })
         .await
 }
 
-/// The person to invite: the one with this id, or with this e-mail address, who is made where there is none.
-async fn invited_user(work: &mut UnitOfWork<'_>, new: &NewMembership) -> Result<Uuid, Problem> {
-    let which = match (new.user_id.value(), new.email.value()) {
-        (Some(id), _) => users::Column::Id.eq(*id),
-        (None, Some(email)) => users::Column::Email.eq(email.as_ref()),
-        (None, None) => {
-            return Err(Problem::invalid(
-                "/user_id",
-                "required",
-                "Give either user_id or email.",
-            ));
+/// The person to invite.
+enum Invited {
+    Known(Uuid),
+    /// By e-mail address; who is made where there is none.
+    At(Email),
+}
+
+impl Invited {
+    fn by(new: &NewMembership) -> Result<Self, Problem> {
+        match (new.user_id.value(), new.email.value()) {
+            (Some(id), None) => Ok(Self::Known(*id)),
+            (None, Some(email)) => Ok(Self::At(email.clone())),
+            _ => {
+                let (code, detail) = ("either-or", "Give either user_id or email.");
+                Err(Problem::invalid("/user_id", code, detail).field("/email", code, detail))
+            }
         }
-    };
-    let known = work
-        .one(all_rows::<users::Entity>(Reason::Rule).filter(which))
-        .await?;
-    match (known, new.email.value()) {
-        (Some(user), _) if user.status != UserStatus::Deleted => Ok(user.id),
-        (None, Some(email)) => {
-            let row = invited(email.clone())?;
-            Ok(work.create::<User>(Verb::Created, row).await?.id)
+    }
+
+    async fn find_or_create(&self, work: &mut UnitOfWork<'_>) -> Result<Uuid, Problem> {
+        let which = match self {
+            Self::Known(id) => users::Column::Id.eq(*id),
+            Self::At(email) => users::Column::Email.eq(email.as_ref()),
+        };
+        let select = all_rows::<users::Entity>(Reason::Rule).filter(which);
+        match (work.one(select).await?, self) {
+            (Some(user), _) if user.status != UserStatus::Deleted => Ok(user.id),
+            (None, Self::At(email)) => {
+                let row = invited(email.clone())?;
+                Ok(work.create::<User>(Verb::Created, row).await?.id)
+            }
+            _ => Err(Problem::not_found().naming("/user_id")),
         }
-        _ => Err(Problem::not_found().naming("/user_id")),
     }
 }
 
@@ -256,14 +252,13 @@ async fn invite(
     new: &NewMembership,
     user_id: Uuid,
 ) -> Result<Model, Problem> {
-    let active = new.status == Some(FirstStatus::Active);
     let mut fresh = new.clone().into_row(user_id)?;
     fresh.invited_by = Some(caller.user_id());
-    if active {
-        fresh.status = MembershipStatus::Active;
+    let mut verb = Verb::Invited;
+    if new.status == Some(FirstStatus::Active) {
+        (fresh.status, verb) = (MembershipStatus::Active, Verb::Created);
         fresh.joined_at = Some(clock::now().fixed_offset());
     }
-    let verb = if active { Verb::Created } else { Verb::Invited };
     let former = all_rows::<Entity>(Reason::Rule)
         .filter(Column::UserId.eq(user_id))
         .filter(Column::OrganizationId.eq(new.organization_id))
@@ -273,9 +268,8 @@ async fn invite(
     };
     work.update::<Membership>(former.id, |row| {
         if row.status != MembershipStatus::Removed {
-            return Err(Problem::state_conflict(
-                "The person was invited again just now.",
-            ));
+            let words = "The person was invited again just now.";
+            return Err(Problem::state_conflict(words));
         }
         *row = Model {
             id: row.id,
@@ -311,12 +305,12 @@ async fn update_membership(
 ) -> Result<HttpResponse, Problem> {
     let edit = body.0;
     let seen = verbs::find::<Membership>(&caller, id.0).await?;
-    let access = Rights::of(&caller, &seen, &edit).await?;
+    let right = Right::of(&caller, &seen, &edit).await?;
     caller
         .write(async |work| {
             let organization =
                 lock_organization(work, seen.organization_id, LockType::NoKeyUpdate).await?;
-            if matches!(access, Rights::Own) && organization != OrganizationStatus::Active {
+            if matches!(right, Right::Own) && organization != OrganizationStatus::Active {
                 return Err(Problem::state_conflict("The organization is suspended."));
             }
             let mut lost_owner = None;
@@ -324,11 +318,10 @@ async fn update_membership(
                 .update::<Membership>(id.0, |row| {
                     verbs::exists::<Membership>(row)?;
                     precondition.check(row.version)?;
-                    access.check(row, &edit)?;
-                    let was_owner = is_active_owner(row);
+                    right.check(row, &edit)?;
+                    lost_owner = is_active_owner(row).then_some(row.organization_id);
                     let verb = edit.apply(row)?;
-                    lost_owner =
-                        (was_owner && !is_active_owner(row)).then_some(row.organization_id);
+                    lost_owner = lost_owner.filter(|_| !is_active_owner(row));
                     Ok(verb)
                 })
                 .await?;
@@ -347,9 +340,9 @@ async fn delete_membership(
     precondition: Precondition,
 ) -> Result<HttpResponse, Problem> {
     let seen = verbs::find::<Membership>(&caller, id.0).await?;
-    let rights = match seen.user_id == caller.user_id() {
-        true => Rights::Own,
-        false => Rights::in_organization(&caller, &seen).await?,
+    let right = match seen.user_id == caller.user_id() {
+        true => Right::Own,
+        false => Right::by_role(&caller, &seen).await?,
     };
     caller
         .write(async |work| {
@@ -358,7 +351,7 @@ async fn delete_membership(
             work.update::<Membership>(id.0, |row| {
                 verbs::exists::<Membership>(row)?;
                 precondition.check(row.version)?;
-                rights.check_removal(row)?;
+                right.check_removal(row)?;
                 lost_owner = is_active_owner(row).then_some(row.organization_id);
                 Membership::bury(row, clock::now()).map(|()| Verb::Removed)
             })
@@ -370,73 +363,51 @@ async fn delete_membership(
 }
 
 /// By what right a membership is changed.
-enum Rights {
+enum Right {
     /// It is the caller's own: accept it or end it.
     Own,
     /// By a role in the organization, a scope beyond it, or as a system admin.
-    Organization {
-        access: Access,
-        accepts: bool,
-        own: bool,
-    },
+    Role(ByRole),
 }
 
-impl Rights {
+struct ByRole {
+    access: Access,
+    is_system_admin: bool,
+    is_own: bool,
+}
+
+impl Right {
     async fn of(caller: &Caller, seen: &Model, edit: &EditMembership) -> Result<Self, Problem> {
-        let own = seen.user_id == caller.user_id();
-        if own && edit.only_accepts() && seen.status == MembershipStatus::Pending {
-            return Ok(Self::Own);
+        let is_invited =
+            seen.user_id == caller.user_id() && seen.status == MembershipStatus::Pending;
+        match is_invited && edit.status.is(Switch::Active) && edit.sent() == ["status"] {
+            true => Ok(Self::Own),
+            false => Self::by_role(caller, seen).await,
         }
-        Self::in_organization(caller, seen).await
     }
 
-    async fn in_organization(caller: &Caller, seen: &Model) -> Result<Self, Problem> {
-        let access = caller
-            .access(seen.organization_id)
-            .await
-            .map_err(|problem| match problem.kind() {
-                // The row is visible, as the caller's own, where the organization is not (yet).
-                Kind::NotFound => Problem::forbidden("Accept the invitation first."),
-                _ => problem,
-            })?;
+    async fn by_role(caller: &Caller, seen: &Model) -> Result<Self, Problem> {
+        let access = caller.access(seen.organization_id).await;
+        let access = access.map_err(|problem| match problem.kind() {
+            // The row is visible, as the caller's own, where the organization is not (yet).
+            Kind::NotFound => Problem::forbidden("Accept the invitation first."),
+            _ => problem,
+        })?;
         access.require_admin_or(Membership::WRITE)?;
-        Ok(Self::Organization {
+        Ok(Self::Role(ByRole {
             access,
-            accepts: caller.is_system_admin(),
-            own: seen.user_id == caller.user_id(),
-        })
+            is_system_admin: caller.is_system_admin(),
+            is_own: seen.user_id == caller.user_id(),
+        }))
     }
 
     fn check(&self, row: &Model, edit: &EditMembership) -> Result<(), Problem> {
         match self {
+            Self::Role(by) => by.check(row, edit),
             Self::Own if row.status == MembershipStatus::Pending => Ok(()),
-            Self::Own => Err(Problem::state_conflict(
-                "There is no invitation to accept any more.",
-            )),
-            Self::Organization {
-                access,
-                accepts,
-                own,
-            } => {
-                let accepting = row.status == MembershipStatus::Pending
-                    && edit.status.value() == Some(&Switch::Active);
-                if accepting && !accepts {
-                    return Err(Problem::forbidden(
-                        "Only the person who was invited accepts.",
-                    ));
-                }
-                require_grantable(access, row.role)?;
-                if let Some(role) = edit.role.value() {
-                    require_grantable(access, *role)?;
-                    // By the role in the locked row: it may have been taken a moment ago.
-                    if *own && !accepts && rank(*role) > rank(row.role) {
-                        return Err(Problem::forbidden("Nobody raises their own role."));
-                    }
-                }
-                if edit.permissions.is_set() {
-                    access.require_role(MembershipRole::Admin)?;
-                }
-                Ok(())
+            Self::Own => {
+                let words = "There is no invitation to accept any more.";
+                Err(Problem::state_conflict(words))
             }
         }
     }
@@ -444,28 +415,30 @@ impl Rights {
     fn check_removal(&self, row: &Model) -> Result<(), Problem> {
         match self {
             Self::Own => Ok(()),
-            Self::Organization { access, .. } => require_grantable(access, row.role),
+            Self::Role(by) => require_grantable(&by.access, row.role),
         }
     }
 }
 
-impl EditMembership {
-    /// Whether it does nothing but accept.
-    fn only_accepts(&self) -> bool {
-        let Self {
-            role,
-            permissions,
-            status,
-            job_title,
-            department,
-            metadata,
-        } = self;
-        status.value() == Some(&Switch::Active)
-            && !(role.is_set()
-                || permissions.is_set()
-                || job_title.is_set()
-                || department.is_set()
-                || metadata.is_set())
+impl ByRole {
+    fn check(&self, row: &Model, edit: &EditMembership) -> Result<(), Problem> {
+        let is_pending = row.status == MembershipStatus::Pending;
+        if is_pending && edit.status.is(Switch::Active) && !self.is_system_admin {
+            let words = "Only the person who was invited accepts.";
+            return Err(Problem::forbidden(words));
+        }
+        require_grantable(&self.access, row.role)?;
+        if let Some(role) = edit.role.value() {
+            require_grantable(&self.access, *role)?;
+            // By the role in the locked row: it may have been taken a moment ago.
+            if self.is_own && !self.is_system_admin && rank(*role) > rank(row.role) {
+                return Err(Problem::forbidden("Nobody raises their own role."));
+            }
+        }
+        match edit.permissions.is_set() {
+            true => self.access.require_role(MembershipRole::Admin),
+            false => Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use entity::organizations::{Column, Model};
-use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus, UserRole};
+use entity::sea_orm_active_enums::{MembershipRole, OrganizationStatus};
 use serde_json::Value;
 
 use super::memberships::{self as members, Membership};
@@ -16,7 +16,7 @@ use crate::prelude::*;
     description = "The tenants.",
     aggregate = "organization",
     organization = id,
-    read = by_hand,
+    read = Viewer,
     write = by_hand,
     search = "Those with this text in their name, in any case of letters."
 )]
@@ -109,16 +109,6 @@ impl NewOrganization {
     pub fn named(name: Name) -> Self {
         let slug = Slug::from_name(name.as_ref());
         Self::of(name, slug)
-    }
-}
-
-impl Visible for Organization {
-    fn visible(caller: &Caller) -> Condition {
-        let visible = caller.organizations().contain(Column::Id);
-        match caller.principal().role {
-            UserRole::User => visible.add(Column::Status.eq(OrganizationStatus::Active)),
-            UserRole::Admin | UserRole::Auditor => visible,
-        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Users: the people. System admins make them; each changes their own; co-members read each other.
 
 use entity::memberships;
-use entity::sea_orm_active_enums::{MembershipStatus, UserRole, UserStatus};
+use entity::sea_orm_active_enums::{UserRole, UserStatus};
 use entity::users::{Column, Entity, Model};
-use sea_orm::sea_query::{Expr, ExprTrait, UnionType};
 
 use super::owners::{hold_owned, require_owners};
 use super::switch::Switch;
+use crate::core::people::{self, members_of};
 use crate::prelude::*;
 
 /// A person.
@@ -15,7 +15,7 @@ use crate::prelude::*;
     collection = "users",
     description = "The people.",
     aggregate = "user",
-    read = by_hand,
+    read = Fellow,
     write = by_hand,
     search = "Those with this text in a name or in their e-mail address, in any case of letters.",
     private = sees_private
@@ -209,10 +209,9 @@ async fn tombstone(work: &mut UnitOfWork<'_>, id: Uuid) -> Result<String, Proble
     let taken = all_rows::<Entity>(Reason::Rule)
         .filter(Column::Email.eq(&usual))
         .filter(Column::Id.ne(id));
-    Ok(match work.one(taken).await? {
-        None => usual,
-        Some(_) => format!("{id}@{}.deleted.invalid", clock::new_id()),
-    })
+    let is_taken = work.one(taken).await?.is_some();
+    let other = || format!("{id}@{}.deleted.invalid", clock::new_id());
+    Ok(if is_taken { other() } else { usual })
 }
 
 /// The tombstone: nothing of the person is left in the row.
@@ -235,60 +234,7 @@ fn of_organization(caller: &Caller, select: Select<Entity>, id: Uuid) -> Select<
         .organizations()
         .contain(memberships::Column::OrganizationId)
         .add(memberships::Column::OrganizationId.eq(id));
-    select.filter(Column::Id.in_subquery(memberships_in(organization).into_query()))
-}
-
-impl Visible for User {
-    /// Themselves, and who shares an organization with them.
-    fn visible(caller: &Caller) -> Condition {
-        let organizations = caller.organizations();
-        if organizations.is_all() {
-            return Condition::all();
-        }
-        let fellow = memberships_in(organizations.contain(memberships::Column::OrganizationId))
-            .filter(
-                Expr::col((memberships::Entity, memberships::Column::UserId))
-                    .equals((Entity, Column::Id)),
-            );
-        // An invitation opens nobody's profile before it is accepted, but for one of whom there is only the address.
-        let joined = memberships::Column::Status.ne(MembershipStatus::Pending);
-        let fellow = fellow.filter(
-            Condition::any()
-                .add(joined)
-                .add(Column::Status.eq(UserStatus::Invited)),
-        );
-        let fellow = Expr::exists(fellow.into_query());
-        match caller.principal().organization_id {
-            Some(_) => Condition::all().add(fellow),
-            None => Condition::any()
-                .add(Column::Id.eq(caller.user_id()))
-                .add(fellow),
-        }
-    }
-
-    fn listed(caller: &Caller) -> Condition {
-        let organizations = caller.organizations();
-        if organizations.is_all() {
-            return Condition::all();
-        }
-        let mut ids =
-            memberships_in(organizations.contain(memberships::Column::OrganizationId)).into_query();
-        let own = all_rows::<Entity>(Reason::Visibility)
-            .select_only()
-            .column(Column::Id)
-            .filter(Column::Id.eq(caller.user_id()));
-        ids.union(UnionType::Distinct, own.into_query());
-        Column::Id.in_subquery(ids).into_condition()
-    }
-}
-
-/// The people of these organizations who have not left.
-fn memberships_in(organizations: Condition) -> Select<memberships::Entity> {
-    all_rows::<memberships::Entity>(Reason::Visibility)
-        .select_only()
-        .column(memberships::Column::UserId)
-        .filter(organizations)
-        .filter(memberships::Column::Status.ne(MembershipStatus::Removed))
+    select.filter(Column::Id.in_subquery(members_of(organization).into_query()))
 }
 
 /// Create a user. System admins only; anyone else invites by a membership.
@@ -398,20 +344,7 @@ impl Rules for User {
         organization: Option<Uuid>,
         id: Uuid,
     ) -> Result<bool, Problem> {
-        let mut select = all_rows::<Entity>(Reason::Rule)
-            .filter(Column::Id.eq(id))
-            .filter(Self::living());
-        if let Some(organization) = organization {
-            let members = memberships_in(
-                memberships::Column::OrganizationId
-                    .eq(organization)
-                    .into_condition(),
-            )
-            .filter(memberships::Column::Status.eq(MembershipStatus::Active));
-            select = select.filter(Column::Id.in_subquery(members.into_query()));
-        }
-        let user = work.one(select.lock(LockType::Share)).await?;
-        Ok(user.is_some())
+        people::is_within(work, organization, id).await
     }
 }
 

@@ -151,6 +151,10 @@ pub fn edit(resource: &Declaration) -> TokenStream {
         .filter(|(_, edit)| edit.admin)
         .map(|(field, _)| &field.ident)
         .collect();
+    let (names, idents): (Vec<_>, Vec<_>) = edits
+        .iter()
+        .map(|(field, _)| (field.name(), &field.ident))
+        .unzip();
     let plain = edits
         .iter()
         .filter(|(field, edit)| edit.with.is_none() && !field.parameter);
@@ -172,6 +176,13 @@ pub fn edit(resource: &Declaration) -> TokenStream {
         #input
 
         impl #name {
+            /// The fields that were sent.
+            pub fn sent(&self) -> Vec<&'static str> {
+                let sent: [(&str, bool); _] = [#((#names, self.#idents.is_set())),*];
+                let sent = sent.into_iter().filter(|(_, is_set)| *is_set);
+                sent.map(|(name, _)| name).collect()
+            }
+
             /// Whether it changes what is a system admin's to change.
             pub fn is_for_system_admins(&self) -> bool {
                 let asked: [bool; _] = [#(self.#admins.is_set()),*];

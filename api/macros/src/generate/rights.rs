@@ -31,13 +31,25 @@ fn visible(resource: &Declaration, right: &Ident) -> TokenStream {
                 quote_spanned!(right.span()=> ::rollbook::core::rights::MembershipRole::#right);
             quote!(::rollbook::core::visibility::of_organizations::<Self>(caller, #role))
         }
+        _ if right == "Fellow" => {
+            quote_spanned!(right.span()=> ::rollbook::core::people::visible::<Self>(caller))
+        }
         _ => quote!(::rollbook::core::visibility::of_system_admins(caller)),
     };
+    let listed = (right == "Fellow").then(|| {
+        quote! {
+            fn listed(caller: &::rollbook::core::caller::Caller) -> ::rollbook::kit::sea_orm::Condition {
+                ::rollbook::core::people::listed::<Self>(caller)
+            }
+        }
+    });
     quote! {
         impl ::rollbook::core::visibility::Visible for #name {
             fn visible(caller: &::rollbook::core::caller::Caller) -> ::rollbook::kit::sea_orm::Condition {
                 #visible
             }
+
+            #listed
         }
     }
 }
