@@ -6,6 +6,7 @@
 //! rollbook_tests::contract!(planner::product());
 //! ```
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use api::Product;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use crate::app::{TestApp, id_of};
 use crate::caller::{Answer, Caller};
-use crate::database::Backend;
+use crate::database::{Backend, text_rows};
 use crate::stage::{Stage, email, unique};
 
 /// Tries the contract of all that a product adds to Rollbook: a module of tests, each on both backends.
@@ -33,7 +34,8 @@ macro_rules! contract {
             tenants_are_apart,
             a_failure_at_any_step_leaves_nothing,
             what_belongs_to_it_goes_with_it,
-            a_change_past_the_api_is_told
+            a_change_past_the_api_is_told,
+            what_is_declared_is_what_the_schema_has
         );
     };
     ($product:expr; $($check:ident),+) => {
@@ -672,6 +674,59 @@ pub fn a_change_past_the_api_is_told(walk: &Walk) -> Pin<Box<dyn Future<Output =
                 (&removal, &json!("database")),
             ];
             assert_eq!(told, wanted, "{events:#?}");
+            let last = events.last().expect("an event");
+            is_shown_as_declared(resource, &last["data"]["old"]);
+        }
+    })
+}
+
+/// What the triggers show of a row is what its resource says: all columns but bookkeeping, secrets redacted.
+fn is_shown_as_declared(resource: &dyn Registered, shown: &Value) {
+    let shown = shown.as_object().expect("a row");
+    let told: BTreeSet<_> = shown.keys().map(String::as_str).collect();
+    let columns = resource.columns().into_iter();
+    let wanted = columns.filter(|column| !resource.bookkeeping().contains(column));
+    assert_eq!(told, wanted.collect(), "{}", resource.table());
+    for (column, value) in shown {
+        let secret = resource.secrets().contains(&column.as_str()) && !value.is_null();
+        assert_eq!(
+            value == "[redacted]",
+            secret,
+            "{column} of {}",
+            resource.table()
+        );
+    }
+}
+
+/// The unique sets that a resource names are those of its table.
+pub fn what_is_declared_is_what_the_schema_has(
+    walk: &Walk,
+) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+    Box::pin(async move {
+        for resource in walk.own() {
+            let table = resource.table();
+            let sets = match walk.stage.app.database.backend() {
+                Backend::Postgres => format!(
+                    "SELECT string_agg(attname::text, ',' ORDER BY place) FROM pg_index
+                     CROSS JOIN unnest(indkey) WITH ORDINALITY AS key (number, place)
+                     JOIN pg_attribute ON attrelid = indrelid AND attnum = number
+                     WHERE indrelid = '{table}'::regclass AND indisunique AND NOT indisprimary GROUP BY indexrelid"
+                ),
+                Backend::Sqlite => format!(
+                    "SELECT group_concat(name, ',') FROM (
+                       SELECT list.name AS key, info.name FROM pragma_index_list('{table}') AS list,
+                              pragma_index_info(list.name) AS info
+                       WHERE list.origin = 'u' ORDER BY list.name, info.seqno)
+                     GROUP BY key"
+                ),
+            };
+            let there: BTreeSet<String> = text_rows(&walk.stage.connection, &sets)
+                .await
+                .into_iter()
+                .collect();
+            let declared = resource.unique().iter();
+            let declared: BTreeSet<_> = declared.map(|(columns, _)| columns.join(",")).collect();
+            assert_eq!(there, declared, "unique sets of {table}");
         }
     })
 }

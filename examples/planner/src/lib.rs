@@ -2,7 +2,7 @@
 
 mod comments;
 pub mod entity;
-mod migration;
+mod migrations;
 mod projects;
 mod requirements;
 
@@ -12,7 +12,7 @@ use rollbook::Product;
 pub fn product() -> Product {
     Product::default()
         .named("planner")
-        .migrations(migration::Migrator)
+        .migrations(migrations::Migrator)
         .resource::<projects::Project>()
         .resource::<requirements::Requirement>()
         .resource::<comments::Comment>()

@@ -8,30 +8,15 @@ use sea_orm_migration::schema::{
 };
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// Those of this product; Rollbook's own come before them, by their names.
-pub struct Migrator;
-
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Planner)]
-    }
-}
-
-struct Planner;
-
-impl MigrationName for Planner {
-    fn name(&self) -> &str {
-        "m20261201_100001_create_planner"
-    }
-}
-
 const PROJECT_STATUS: &[&str] = &["active", "archived"];
 const PRIORITY: &[&str] = &["low", "medium", "high", "critical"];
 const REQUIREMENT_STATUS: &[&str] = &["open", "in_progress", "done"];
 
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
 #[async_trait::async_trait]
-impl MigrationTrait for Planner {
+impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
         create_enum(manager, "project_status", PROJECT_STATUS).await?;
@@ -125,7 +110,8 @@ fn projects(backend: DbBackend) -> Audited {
     Audited::of("project", "projects", table)
 }
 
-fn requirements(backend: DbBackend) -> Audited {
+/// What the trail needs to know of the table.
+pub fn requirements(backend: DbBackend) -> Audited {
     let own = "requirements";
     let table = audited_table(
         own,
