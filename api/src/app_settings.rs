@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::core::setting::{cores, listen_address, timeout, whole, yes_or_no};
+use crate::setting::{cores, listen_address, timeout, whole, yes_or_no};
 
 /// How the server listens, and the limits it keeps.
 #[derive(Args, Clone, Debug)]

@@ -12,6 +12,7 @@ pub mod operations;
 pub mod prelude;
 pub mod product;
 pub mod resources;
+pub mod setting;
 
 pub use product::Product;
 pub use rollbook_macros::resource;

@@ -31,5 +31,5 @@ pub use crate::core::text::{
 pub use crate::core::unit_of_work::UnitOfWork;
 pub use crate::core::verb::Verb;
 pub use crate::core::verbs::{self, Ending, Rules};
-pub use crate::core::visibility::{Shown, Visible};
+pub use crate::core::visibility::{self, Shown, Visible};
 pub use crate::{enum_column, enum_field, resource, verbs};

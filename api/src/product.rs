@@ -2,7 +2,8 @@
 
 use sea_orm_migration::MigratorTrait;
 
-use crate::core::registry::{Registry, Routed};
+use crate::core::kind;
+use crate::core::registry::{Part, Registry, Routed};
 use crate::core::verbs::Rules;
 use crate::database::Migrations;
 use crate::resources::api_keys::ApiKey;
@@ -64,7 +65,7 @@ impl Product {
     /// With a resource.
     pub fn resource<R: Rules + Routed>(self) -> Self {
         Self {
-            registry: self.registry.resource::<R>(),
+            registry: self.registry.with(kind::part::<R>()),
             ..self
         }
     }
@@ -80,11 +81,12 @@ impl Default for Product {
             .resource::<Membership>()
             .resource::<ApiKey>();
         Self {
-            registry: product.registry.collection(
-                events::COLLECTION,
-                events::DESCRIPTION,
-                events::routes,
-            ),
+            registry: product.registry.with(Part {
+                collection: events::COLLECTION,
+                description: events::DESCRIPTION,
+                routes: events::routes,
+                resource: None,
+            }),
             ..product
         }
     }

@@ -6,7 +6,7 @@ use syn::parse::{Parse, Parser};
 use syn::{Error, Fields, Ident, ItemStruct, LitStr, Path, Result, Visibility};
 
 use crate::field::{Field, docs, fields, name, set};
-use crate::rights::Rights;
+use crate::rights::{Rights, Said};
 
 /// A resource, as it was declared.
 pub struct Declaration {
@@ -70,7 +70,9 @@ pub fn read(options: TokenStream, item: TokenStream) -> Result<(Declaration, Vec
     };
     take_out_audited_columns(&mut item, &mut errors);
     let mut fields = with_audited_columns(fields(&item, &mut errors)?, &mut errors)?;
-    let rights = Rights::of(&given, &mut errors);
+    given.rights.has_organization = given.organization.is_some();
+    given.rights.has_person = given.own.is_some();
+    let rights = Rights::of(&given.rights, &mut errors);
     check_together(&mut given, &mut fields, &mut errors);
     let nothing = || LitStr::new("", Span::call_site());
     let aggregate = given.aggregate.unwrap_or_else(nothing);
@@ -107,7 +109,7 @@ pub fn read(options: TokenStream, item: TokenStream) -> Result<(Declaration, Vec
 
 /// The options of the attribute.
 #[derive(Default)]
-pub struct Options {
+struct Options {
     entity: Option<Path>,
     collection: Option<LitStr>,
     aggregate: Option<LitStr>,
@@ -115,12 +117,9 @@ pub struct Options {
     description: Option<LitStr>,
     verbs: Vec<LitStr>,
     removal: Option<Ident>,
-    pub organization: Option<Ident>,
-    pub own: Option<Ident>,
-    pub read: Option<Ident>,
-    pub write: Option<Ident>,
-    pub change: Option<Ident>,
-    pub remove: Option<Ident>,
+    organization: Option<Ident>,
+    own: Option<Ident>,
+    rights: Said,
     search: Option<LitStr>,
     private: Option<Path>,
     unique: Vec<Vec<Ident>>,
@@ -137,10 +136,10 @@ impl Options {
             "removal" => set(&mut self.removal, meta)?,
             "organization" => set(&mut self.organization, meta)?,
             "own" => set(&mut self.own, meta)?,
-            "read" => set(&mut self.read, meta)?,
-            "write" => set(&mut self.write, meta)?,
-            "change" => set(&mut self.change, meta)?,
-            "remove" => set(&mut self.remove, meta)?,
+            "read" => set(&mut self.rights.read, meta)?,
+            "write" => set(&mut self.rights.write, meta)?,
+            "change" => set(&mut self.rights.change, meta)?,
+            "remove" => set(&mut self.rights.remove, meta)?,
             "search" => set(&mut self.search, meta)?,
             "private" => set(&mut self.private, meta)?,
             "verbs" => self.verbs = listed(meta)?,

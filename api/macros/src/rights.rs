@@ -3,7 +3,18 @@
 use proc_macro2::Span;
 use syn::{Error, Ident};
 
-use crate::declaration::Options;
+/// What the options say of it.
+#[derive(Default)]
+pub struct Said {
+    pub read: Option<Ident>,
+    pub write: Option<Ident>,
+    pub change: Option<Ident>,
+    pub remove: Option<Ident>,
+    /// Whether rows belong to an organization.
+    pub has_organization: bool,
+    /// Whether rows are somebody's own.
+    pub has_person: bool,
+}
 
 /// Who reads and who writes; none where that is written by hand.
 pub struct Rights {
@@ -30,23 +41,23 @@ const ROLES: [&str; 4] = ["Viewer", "Member", "Admin", "Owner"];
 
 impl Rights {
     /// What the options say of it.
-    pub fn of(options: &Options, errors: &mut Vec<Error>) -> Self {
+    pub fn of(said: &Said, errors: &mut Vec<Error>) -> Self {
         let mut missing = |option: &str, words: &str| {
             let known = "`Viewer`, `Member`, `Admin` or `Owner` of its organization, `Own`, `SystemAdmin`, or `by_hand`";
             let words = format!("who {words} is not said: `{option} = …`, one of {known}");
             errors.push(Error::new(Span::call_site(), words));
         };
-        if options.read.is_none() {
+        if said.read.is_none() {
             missing("read", "sees rows");
         }
-        if options.write.is_none() {
+        if said.write.is_none() {
             missing("write", "makes, changes and removes rows");
         }
         // What is wrong is told; a right that nobody has but system admins takes its place.
         let mut known = |right: &Option<Ident>, place: Place| {
             let nobody = || Ident::new("SystemAdmin", Span::call_site());
             let right = right.clone().unwrap_or_else(nobody);
-            match fault(&right, place, options) {
+            match fault(&right, place, said) {
                 None => right,
                 Some(words) => {
                     errors.push(Error::new(right.span(), words));
@@ -55,15 +66,15 @@ impl Rights {
             }
         };
         let (read, create) = (
-            known(&options.read, Place::Read),
-            known(&options.write, Place::Write),
+            known(&said.read, Place::Read),
+            known(&said.write, Place::Write),
         );
         let mut or = |right: &Option<Ident>, other: &Ident| match right {
             Some(_) => known(right, Place::Change),
             None => other.clone(),
         };
-        let change = or(&options.change, &create);
-        let remove = or(&options.remove, &change);
+        let change = or(&said.change, &create);
+        let remove = or(&said.remove, &change);
         let by_hand = |right: &Ident| right == "by_hand";
         let write = (!by_hand(&create)).then_some(Writing {
             create,
@@ -78,17 +89,17 @@ impl Rights {
 }
 
 /// What is wrong with a right.
-fn fault(right: &Ident, place: Place, options: &Options) -> Option<&'static str> {
+fn fault(right: &Ident, place: Place, said: &Said) -> Option<&'static str> {
     let right = right.to_string();
     match right.as_str() {
         "by_hand" | "SystemAdmin" => None,
         "Fellow" if place == Place::Read => None,
         "Author" if place == Place::Change => None,
-        "Own" if options.own.is_some() => None,
+        "Own" if said.has_person => None,
         "Own" => Some(
             "whose a row is, is not said: `own = …` among the options, the column of the person",
         ),
-        role if ROLES.contains(&role) => match options.organization.is_some() {
+        role if ROLES.contains(&role) => match said.has_organization {
             true => None,
             false => Some(
                 "a role is one in an organization, and that of a row is not said: `organization = …` among the options",

@@ -3,10 +3,13 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use sea_orm::DbErr;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+
+use crate::database::{FULL, Fault, LOST, classify};
 
 macro_rules! problem_kinds {
     ($($(#[doc = $doc:literal])* $name:ident = $status:ident, $slug:literal, $title:literal, $help:literal;)*) => {
@@ -357,5 +360,41 @@ pub fn from_framework(status: StatusCode) -> Problem {
             Problem::new(Kind::BadParameter, "The request could not be read.")
         }
         status => Problem::internal(format_args!("the framework answers {status}")),
+    }
+}
+
+/// A database error that no rule of the resource explains.
+impl From<DbErr> for Problem {
+    fn from(error: DbErr) -> Self {
+        match classify(&error) {
+            Fault::Unreachable => {
+                tracing::error!(%error, "the database cannot serve");
+                Problem::unavailable("The database cannot be reached or is too busy. Try again.")
+            }
+            Fault::Contention => {
+                tracing::warn!(%error, "gave up on contention");
+                Problem::unavailable("Others are changing the same rows. Try again.")
+            }
+            Fault::Full => {
+                tracing::error!(%error, "the disk of the database is full");
+                Problem::unavailable(FULL)
+            }
+            Fault::Lost => {
+                tracing::error!(%error, "the database is not the one that was opened");
+                Problem::unavailable(LOST)
+            }
+            Fault::CutShort => {
+                tracing::error!(%error, "a statement was cut short");
+                Problem::new(Kind::Timeout, "The database took too long to answer.")
+            }
+            Fault::Unique(_) | Fault::Other => Problem::internal(error),
+        }
+    }
+}
+
+impl Problem {
+    /// Whether it says that the database is unreachable or busy.
+    pub fn is_unavailable(&self) -> bool {
+        self.kind() == Kind::Unavailable
     }
 }

@@ -6,8 +6,7 @@ use uuid::Uuid;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::resource::{Resource, Row};
-use super::verbs;
-use super::visibility::Visible;
+use super::visibility::{self, Visible};
 
 /// Who makes, changes and removes rows of a resource by the core's verbs. Made by [`#[resource]`](crate::resource) of
 /// `write = …`; written out where that says `by_hand`.
@@ -98,6 +97,6 @@ pub async fn require_in<R: Visible>(
     id: Uuid,
     person: impl Fn(&Row<R>) -> Option<Uuid>,
 ) -> Result<(), Problem> {
-    let row = verbs::find::<R>(caller, id).await?;
+    let row = visibility::find::<R>(caller, id).await?;
     require::<R>(caller, right, &row, person(&row)).await
 }

@@ -25,7 +25,7 @@ use super::rights::Rights;
 use super::tenancy::{self, Reason};
 use super::unit_of_work::UnitOfWork;
 use super::verb::Verb;
-use super::visibility::{Shown, Visible};
+use super::visibility::{self, Shown, Visible};
 
 /// A resource of which there is a list. Made by [`#[resource]`](crate::resource).
 pub trait Listed: Resource {
@@ -144,32 +144,6 @@ pub trait Rules: Visible + Ending {
     }
 }
 
-/// The row with this id, if it exists for the caller and is not gone.
-///
-/// # Errors
-/// `not-found` otherwise.
-pub async fn find<R: Visible>(caller: &Caller, id: Uuid) -> Result<Row<R>, Problem> {
-    find_where::<R>(caller, R::id_column().eq(id)).await
-}
-
-/// The one row that fits, if it exists for the caller and is not gone.
-///
-/// # Errors
-/// `not-found` otherwise.
-pub async fn find_where<R: Visible>(
-    caller: &Caller,
-    which: impl IntoCondition,
-) -> Result<Row<R>, Problem> {
-    let select = caller
-        .find::<R>()
-        .filter(which.into_condition())
-        .filter(R::living());
-    let row = select.one(&caller.database().reader()).await?;
-    let row = row.ok_or_else(Problem::not_found)?;
-    caller.concerns(R::organization(&row));
-    Ok(row)
-}
-
 /// Refuses a row that is gone: it may have gone since it was seen.
 ///
 /// # Errors
@@ -234,7 +208,7 @@ pub(super) async fn read<R: Visible>(
     id: Id,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let row = find::<R>(&caller, id.0).await?;
+    let row = visibility::find::<R>(&caller, id.0).await?;
     conditional::read(&request, &R::seen_by(&caller, row))
 }
 

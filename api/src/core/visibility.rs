@@ -1,10 +1,12 @@
 //! Who sees rows of a resource, and what of them.
 
 use entity::sea_orm_active_enums::MembershipRole;
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, Select};
+use uuid::Uuid;
 
 use super::caller::Caller;
+use super::problem::Problem;
 use super::resource::{Column, Resource, Row};
 use super::tenancy::{Reason, all_rows};
 
@@ -35,6 +37,32 @@ impl Caller {
     pub fn find<R: Visible>(&self) -> Select<R::Entity> {
         all_rows::<R::Entity>(Reason::Visibility).filter(R::visible(self))
     }
+}
+
+/// The row with this id, if it exists for the caller and is not gone.
+///
+/// # Errors
+/// `not-found` otherwise.
+pub async fn find<R: Visible>(caller: &Caller, id: Uuid) -> Result<Row<R>, Problem> {
+    find_where::<R>(caller, R::id_column().eq(id)).await
+}
+
+/// The one row that fits, if it exists for the caller and is not gone.
+///
+/// # Errors
+/// `not-found` otherwise.
+pub async fn find_where<R: Visible>(
+    caller: &Caller,
+    which: impl IntoCondition,
+) -> Result<Row<R>, Problem> {
+    let select = caller
+        .find::<R>()
+        .filter(which.into_condition())
+        .filter(R::living());
+    let row = select.one(&caller.database().reader()).await?;
+    let row = row.ok_or_else(Problem::not_found)?;
+    caller.concerns(R::organization(&row));
+    Ok(row)
 }
 
 /// The rows of the organizations in which the caller has this role or more; of what belongs to none, those who read

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-use crate::core::problem::{Kind, Problem};
-
 /// What is said of a full disk.
 pub const FULL: &str = "Disk full: the disk of the database takes nothing more, so nothing was changed. Its operator has to make space.";
 /// What is said of a file that is gone.
@@ -140,42 +138,6 @@ pub(super) fn is_connection_lost(error: &DbErr) -> bool {
 /// PostgreSQL: class 08 (connection), and 57P0x (shutdown, also by pg_terminate_backend; idle for too long).
 fn ends_a_connection(code: &str) -> bool {
     code.len() == 5 && (code.starts_with("08") || code.starts_with("57P0"))
-}
-
-/// A database error that no rule of the resource explains.
-impl From<DbErr> for Problem {
-    fn from(error: DbErr) -> Self {
-        match classify(&error) {
-            Fault::Unreachable => {
-                tracing::error!(%error, "the database cannot serve");
-                Problem::unavailable("The database cannot be reached or is too busy. Try again.")
-            }
-            Fault::Contention => {
-                tracing::warn!(%error, "gave up on contention");
-                Problem::unavailable("Others are changing the same rows. Try again.")
-            }
-            Fault::Full => {
-                tracing::error!(%error, "the disk of the database is full");
-                Problem::unavailable(FULL)
-            }
-            Fault::Lost => {
-                tracing::error!(%error, "the database is not the one that was opened");
-                Problem::unavailable(LOST)
-            }
-            Fault::CutShort => {
-                tracing::error!(%error, "a statement was cut short");
-                Problem::new(Kind::Timeout, "The database took too long to answer.")
-            }
-            Fault::Unique(_) | Fault::Other => Problem::internal(error),
-        }
-    }
-}
-
-impl Problem {
-    /// Whether it says that the database is unreachable or busy.
-    pub fn is_unavailable(&self) -> bool {
-        self.kind() == Kind::Unavailable
-    }
 }
 
 /// The path names another file than the one that is open, or none: what is written goes nowhere.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::url::DatabaseUrl;
-use crate::core::setting::{lifetime, timeout, whole};
+use crate::setting::{lifetime, timeout, whole};
 
 /// Where the database is and how its pool behaves.
 #[derive(Args, Clone, Debug)]

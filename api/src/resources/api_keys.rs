@@ -327,7 +327,7 @@ async fn require_living_user(work: &mut UnitOfWork<'_>, user_id: Uuid) -> Result
 
 impl Rights for ApiKey {
     async fn may_change(caller: &Caller, id: Uuid) -> Result<(), Problem> {
-        let row = verbs::find::<Self>(caller, id).await?;
+        let row = visibility::find::<Self>(caller, id).await?;
         require_right(caller, &row).await
     }
 }

@@ -304,7 +304,7 @@ async fn update_membership(
     body: Body<EditMembership>,
 ) -> Result<HttpResponse, Problem> {
     let edit = body.0;
-    let seen = verbs::find::<Membership>(&caller, id.0).await?;
+    let seen = visibility::find::<Membership>(&caller, id.0).await?;
     let right = Right::of(&caller, &seen, &edit).await?;
     caller
         .write(async |work| {
@@ -339,7 +339,7 @@ async fn delete_membership(
     id: Id,
     precondition: Precondition,
 ) -> Result<HttpResponse, Problem> {
-    let seen = verbs::find::<Membership>(&caller, id.0).await?;
+    let seen = visibility::find::<Membership>(&caller, id.0).await?;
     let right = match seen.user_id == caller.user_id() {
         true => Right::Own,
         false => Right::by_role(&caller, &seen).await?,

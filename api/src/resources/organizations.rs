@@ -163,7 +163,7 @@ async fn read_organization_by_slug(
     let slug =
         Slug::present(&Value::String(path.into_inner())).map_err(|_| Problem::not_found())?;
     let which = Column::Slug.eq(slug.as_ref());
-    let row = verbs::find_where::<Organization>(&caller, which).await?;
+    let row = visibility::find_where::<Organization>(&caller, which).await?;
     conditional::read(&request, &Organization::from(row))
 }
 

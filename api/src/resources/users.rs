@@ -267,7 +267,7 @@ async fn update_user(
     body: Body<EditUser>,
 ) -> Result<HttpResponse, Problem> {
     let edit = body.0;
-    let seen = verbs::find::<User>(&caller, id.0).await?;
+    let seen = visibility::find::<User>(&caller, id.0).await?;
     require_self_or_system_admin(&caller, &seen)?;
     if edit.is_for_system_admins() {
         caller.require_system_admin()?;
@@ -364,7 +364,7 @@ async fn delete_user(
     id: Id,
     precondition: Precondition,
 ) -> Result<HttpResponse, Problem> {
-    let seen = verbs::find::<User>(&caller, id.0).await?;
+    let seen = visibility::find::<User>(&caller, id.0).await?;
     require_self_or_system_admin(&caller, &seen)?;
     caller
         .write(async |work| {
