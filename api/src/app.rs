@@ -16,18 +16,22 @@ use tokio::task::JoinHandle;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
+use crate::access::authentication;
 use crate::app_settings::ServeSettings;
-use crate::core::idempotency::{self, Running};
-use crate::core::in_flight::InFlight;
-use crate::core::metrics::Metrics;
-use crate::core::password::Hasher;
-use crate::core::registry::Registry;
-use crate::core::state::{Document, Limits, State};
-use crate::core::usage::{self, Usage};
-use crate::core::{authentication, openapi, request, space, unparsed};
 use crate::database::{Database, Pools};
+use crate::http::idempotency::{self, Running};
+use crate::http::in_flight::InFlight;
+use crate::http::metrics::Metrics;
+use crate::http::openapi;
+use crate::http::request;
+use crate::http::space;
+use crate::http::state::{Document, Limits, State};
+use crate::http::unparsed;
+use crate::http::usage::{self, Usage};
+use crate::ledger::registry::Registry;
 use crate::product::Product;
 use crate::resources;
+use crate::values::password::Hasher;
 
 /// How often kept answers that have expired are removed.
 const CLEANING: Duration = Duration::from_secs(600);

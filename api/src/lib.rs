@@ -3,16 +3,21 @@
 // What `#[resource]` makes names this crate as those that use it do.
 extern crate self as rollbook;
 
+pub mod access;
 pub mod app;
 pub mod app_settings;
 pub mod cli;
-pub mod core;
+pub mod collections;
 pub mod database;
+pub mod http;
+pub mod ledger;
 pub mod operations;
 pub mod prelude;
+pub mod problem;
 pub mod product;
 pub mod resources;
 pub mod setting;
+pub mod values;
 
 pub use product::Product;
 pub use rollbook_macros::resource;

@@ -2,10 +2,10 @@
 
 use sea_orm_migration::MigratorTrait;
 
-use crate::core::kind;
-use crate::core::registry::{Part, Registry, Routed};
-use crate::core::verbs::Rules;
+use crate::collections::kind;
+use crate::collections::verbs::Rules;
 use crate::database::Migrations;
+use crate::ledger::registry::{Part, Registry, Routed};
 use crate::resources::api_keys::ApiKey;
 use crate::resources::events;
 use crate::resources::memberships::Membership;

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use api::Product;
-use api::core::registry::{Reference, Registered};
 use api::database::{DatabaseSettings, connect_for_examination};
+use api::ledger::registry::{Reference, Registered};
 use api::operations::{Progress, doctor};
 use reqwest::Method;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};

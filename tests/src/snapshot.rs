@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use api::Product;
-use api::core::registry::{Registered, Stored};
+use api::ledger::registry::{Registered, Stored};
 use entity::{events, idempotency_keys};
 use sea_orm::{DatabaseConnection, EntityTrait, IdenStatic, Iterable, ModelTrait, Value as Column};
 use serde_json::{Map, Value, json};

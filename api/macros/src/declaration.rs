@@ -186,11 +186,11 @@ fn with_audited_columns(own: Vec<Field>, errors: &mut Vec<Error>) -> Result<Vec<
         #[default(0_i64)]
         version: i64,
         /// When it was made.
-        #[default(::rollbook::core::clock::now().fixed_offset())]
-        created_at: ::rollbook::core::text::Timestamp,
+        #[default(::rollbook::values::clock::now().fixed_offset())]
+        created_at: ::rollbook::values::text::Timestamp,
         /// When it was changed last.
-        #[default(::rollbook::core::clock::now().fixed_offset())]
-        updated_at: ::rollbook::core::text::Timestamp,
+        #[default(::rollbook::values::clock::now().fixed_offset())]
+        updated_at: ::rollbook::values::text::Timestamp,
         /// Who made it.
         created_by: Option<::rollbook::kit::uuid::Uuid>,
         /// Who changed it last.

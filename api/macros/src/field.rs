@@ -218,11 +218,11 @@ impl Field {
         {
             let is = |name: &str| last.ident == name;
             if NO_COLUMN_TYPES.split(", ").any(is) {
-                let words = "no type of a column: text has the types of `rollbook::core::text`, such as `Name` and `Line100`, a time is a `Timestamp`, JSON a `JsonObject`, a number an `i32` or `i64`";
+                let words = "no type of a column: text has the types of `rollbook::values::text`, such as `Name` and `Line100`, a time is a `Timestamp`, JSON a `JsonObject`, a number an `i32` or `i64`";
                 return Err(Error::new_spanned(kind, words));
             }
             if is("String") && self.is_taken() && !self.parameter {
-                let words = "text that comes in has one of the types of `rollbook::core::text`, such as `Line100`, which says what it may be";
+                let words = "text that comes in has one of the types of `rollbook::values::text`, such as `Line100`, which says what it may be";
                 return Err(Error::new_spanned(kind, words));
             }
         }

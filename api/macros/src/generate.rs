@@ -75,7 +75,7 @@ impl Field {
     /// The field's type, as what the core knows of it.
     fn column_type(&self) -> TokenStream {
         let kind = &self.kind;
-        quote_spanned!(self.at()=> <#kind as ::rollbook::core::column::ColumnType>)
+        quote_spanned!(self.at()=> <#kind as ::rollbook::values::column::ColumnType>)
     }
 
     /// The entity's name of the column.

@@ -13,8 +13,8 @@ use super::{
     output::{OutputFormat, print, print_json},
 };
 use crate::{
-    core::log,
     database::{ConnectError, close, connect_for_examination},
+    http::log,
     operations::{
         Progress,
         backup::{self, BackupError, Manifest, RestoreOptions},

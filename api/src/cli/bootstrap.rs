@@ -16,24 +16,25 @@ use super::{
     config::{DatabaseSettings, LogSettings},
     output::{OutputFormat, print_for_good},
 };
-use crate::core::credential::NewKey;
-use crate::core::event::Origin;
-use crate::core::input::{Fault, Field};
-use crate::core::password::Hasher;
-use crate::core::problem::Problem;
-use crate::core::scope::Scope;
-use crate::core::tenancy::{Reason, all_rows};
-use crate::core::text::{Email, Name, Password};
-use crate::core::unit_of_work::UnitOfWork;
-use crate::core::verb::Verb;
-use crate::core::{clock, log};
+use crate::access::tenancy::{Reason, all_rows};
 use crate::database::{ConnectError, Database, Pools, SchemaError, connect, require_current};
+use crate::http::log;
+use crate::ledger::event::Origin;
+use crate::ledger::unit_of_work::UnitOfWork;
+use crate::ledger::verb::Verb;
+use crate::problem::Problem;
 use crate::product::Product;
 use crate::resources;
 use crate::resources::api_keys::ApiKey;
 use crate::resources::memberships::Membership;
 use crate::resources::organizations::{NewOrganization, Organization};
 use crate::resources::users::User;
+use crate::values::clock;
+use crate::values::credential::NewKey;
+use crate::values::input::{Fault, Field};
+use crate::values::password::Hasher;
+use crate::values::scope::Scope;
+use crate::values::text::{Email, Name, Password};
 
 /// More than a password may have, in bytes: 1,024 characters of four bytes, and the end of the line.
 const LONGEST_LINE: u64 = 4 * 1024 + 2;

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 
 pub use crate::{
     app_settings::{SchemaDriftPolicy, ServeSettings},
-    core::log::LogSettings,
     database::DatabaseSettings,
+    http::log::LogSettings,
 };
 
 /// What a database is for.

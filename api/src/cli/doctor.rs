@@ -13,16 +13,17 @@ use super::{
     output::{OutputFormat, print, print_json},
 };
 use crate::{
-    core::{input::Field, log, text::Line255},
     database::{
         ConnectError, Database, Pools, SchemaError, close, connect, connect_for_examination,
         require_current,
     },
+    http::log,
     operations::{
         Progress, Severity,
         doctor::{self, CheckResult, Options, ReconcileError, Reconciled, Report},
     },
     product::Product,
+    values::{input::Field, text::Line255},
 };
 
 /// Check the data and the trail: references, rules, events, and that each row is what its events say

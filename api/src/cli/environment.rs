@@ -13,8 +13,8 @@ use super::{
     output::{OutputFormat, print, print_json},
 };
 use crate::{
-    core::log,
     database::{ConnectError, close, connect_for_upkeep},
+    http::log,
     operations::environment::{mark_production, production_since, unmark_production},
 };
 

@@ -13,17 +13,17 @@ use super::{
     output::{OutputFormat, print, print_for_good, print_json},
 };
 use crate::{
-    core::{
-        clock,
-        input::Field,
-        log,
-        scope::Scope,
-        text::{Name, Timestamp},
-    },
     database::{ConnectError, Database, Pools, SchemaError, connect, require_current},
+    http::log,
     operations::keys::{self, KeysError, Made, Person, Wanted},
     product::Product,
     resources::api_keys::ApiKey,
+    values::{
+        clock,
+        input::Field,
+        scope::Scope,
+        text::{Name, Timestamp},
+    },
 };
 
 /// Make, list and revoke API keys without one: for who may use the database itself

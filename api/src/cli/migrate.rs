@@ -16,8 +16,8 @@ use super::{
     output::{OutputFormat, print, print_json},
 };
 use crate::{
-    core::log,
     database::{ConnectError, MigrationConnection, Migrations, require_current},
+    http::log,
     operations::Progress,
     operations::migration::{
         self as operation, Direction, Done, Finding, History, Loss, MigrationError, Plan, Remains,

@@ -11,8 +11,8 @@ use super::{
     output::{OutputFormat, print, print_json},
 };
 use crate::{
-    core::log,
     database::{ConnectError, close, connect_for_examination},
+    http::log,
     operations::{
         migration::MigrationError,
         schema::{Comparison, DocumentError, compare, document},

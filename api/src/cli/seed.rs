@@ -11,8 +11,8 @@ use super::{
     output::{OutputFormat, print, print_json},
 };
 use crate::{
-    core::log,
     database::{ConnectError, Database, SchemaError, connect, require_current},
+    http::log,
     operations::{
         Progress,
         seed::{Amount, SeedError, seed},

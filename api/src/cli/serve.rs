@@ -24,11 +24,11 @@ use super::{
 };
 use crate::{
     app::App,
-    core::{in_flight::InFlight, log},
     database::{
         self, ConnectError, Database, Pools, SchemaError, ServerMark, connect, connect_for_upkeep,
         require_current,
     },
+    http::{in_flight::InFlight, log},
     operations::{
         migration::MigrationError,
         schema::{Comparison, compare},

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{OnConflict, Table};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Schema, Set};
 
-use crate::core::clock;
 use crate::database::is_missing;
+use crate::values::clock;
 
 /// The table of what the database is for. No migration makes it, as it stays where all of them are rolled back.
 pub const ENVIRONMENT_TABLE: &str = "rollbook_environment";

@@ -10,20 +10,20 @@ use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect, Quer
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::core::clock;
-use crate::core::credential::NewKey;
-use crate::core::input::{Field, parse_id};
-use crate::core::problem::Problem;
-use crate::core::scope::Scope;
-use crate::core::tenancy::{Reason, all_rows};
-use crate::core::text::{Email, Name, Timestamp};
-use crate::core::unit_of_work::UnitOfWork;
-use crate::core::verb::Verb;
-use crate::core::verbs::Ending;
+use crate::access::tenancy::{Reason, all_rows};
+use crate::collections::verbs::Ending;
 use crate::database::Database;
+use crate::ledger::unit_of_work::UnitOfWork;
+use crate::ledger::verb::Verb;
 use crate::operations::system_origin;
+use crate::problem::Problem;
 use crate::resources;
 use crate::resources::api_keys::{ApiKey, CreatedApiKey};
+use crate::values::clock;
+use crate::values::credential::NewKey;
+use crate::values::input::{Field, parse_id};
+use crate::values::scope::Scope;
+use crate::values::text::{Email, Name, Timestamp};
 
 /// Keys that are read at once.
 const BATCH: u64 = 500;

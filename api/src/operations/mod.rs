@@ -18,8 +18,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::core::credential::hexadecimal;
-use crate::core::event::Origin;
+use crate::ledger::event::Origin;
+use crate::values::credential::hexadecimal;
 use environment::ENVIRONMENT_TABLE;
 use migration::{MIGRATIONS_TABLE, RECORDS_TABLE};
 

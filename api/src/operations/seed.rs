@@ -18,20 +18,20 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::core::event::Origin;
-use crate::core::input::Field;
-use crate::core::problem::Problem;
-use crate::core::resource::{ActiveRow, Resource, Row};
-use crate::core::tenancy::{Reason, all_rows};
-use crate::core::text::{Email, Name};
-use crate::core::unit_of_work::UnitOfWork;
-use crate::core::verb::Verb;
+use crate::access::tenancy::{Reason, all_rows};
 use crate::database::Database;
+use crate::ledger::event::Origin;
+use crate::ledger::resource::{ActiveRow, Resource, Row};
+use crate::ledger::unit_of_work::UnitOfWork;
+use crate::ledger::verb::Verb;
 use crate::operations::Progress;
+use crate::problem::Problem;
 use crate::resources;
 use crate::resources::memberships::Membership;
 use crate::resources::organizations::{NewOrganization, Organization};
 use crate::resources::users::User;
+use crate::values::input::Field;
+use crate::values::text::{Email, Name};
 
 /// Rows and changes of one transaction.
 const BATCH: usize = 200;

@@ -6,8 +6,8 @@ use entity::users;
 use sea_orm::sea_query::UnionType;
 use serde::Serialize;
 
-use crate::core::credential::NewKey;
 use crate::prelude::*;
+use crate::values::credential::NewKey;
 
 /// An API key, without its secret.
 #[resource(

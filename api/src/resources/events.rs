@@ -12,16 +12,16 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use crate::core::caller::Caller;
-use crate::core::clock;
-use crate::core::conditional;
-use crate::core::input::parse_id;
-use crate::core::page::{self, Cursor, CursorText, Limit, Page};
-use crate::core::problem::Problem;
-use crate::core::query::{Id, Query};
-use crate::core::scope::{Action, Collection, Scope};
-use crate::core::tenancy::{Reason, all_rows};
-use crate::core::text::{Address, AggregateType, EventType, Identifier, Tag, Timestamp};
+use crate::access::caller::Caller;
+use crate::access::tenancy::{Reason, all_rows};
+use crate::collections::page::{self, Cursor, CursorText, Limit, Page};
+use crate::http::conditional;
+use crate::http::query::{Id, Query};
+use crate::problem::Problem;
+use crate::values::clock;
+use crate::values::input::parse_id;
+use crate::values::scope::{Action, Collection, Scope};
+use crate::values::text::{Address, AggregateType, EventType, Identifier, Tag, Timestamp};
 use crate::{enum_field, input};
 
 /// Their name in paths and scopes.
@@ -76,7 +76,7 @@ pub struct Event {
     pub created_at: Timestamp,
 }
 
-impl crate::core::resource::View for Event {
+impl crate::ledger::resource::View for Event {
     const PATH: &'static str = "/v1/events";
 
     fn id(&self) -> Uuid {

@@ -9,7 +9,7 @@ use entity::users;
 use super::owners::require_owners;
 use super::switch::Switch;
 use super::users::{User, invited};
-use crate::core::authorization::rank;
+use crate::access::authorization::rank;
 use crate::prelude::*;
 
 /// A person's membership in an organization.

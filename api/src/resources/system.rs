@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::core::metrics::{Format, Standing};
-use crate::core::problem::{Kind, Problem};
-use crate::core::state::State;
 use crate::database::{self, SchemaState};
+use crate::http::metrics::{Format, Standing};
+use crate::http::state::State;
+use crate::problem::{Kind, Problem};
 
 /// What is the same for everybody may be kept by anybody, for a while: a new version of the server says something else.
 const PUBLIC: (HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=300");

@@ -6,7 +6,7 @@ use entity::users::{Column, Entity, Model};
 
 use super::owners::{hold_owned, require_owners};
 use super::switch::Switch;
-use crate::core::people::{self, members_of};
+use crate::access::people::{self, members_of};
 use crate::prelude::*;
 
 /// A person.

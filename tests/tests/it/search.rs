@@ -131,7 +131,7 @@ async fn a_part_of_a_name_is_found_by_the_index() {
         .await
         .unwrap();
     for text in ["öL 4321", "sesskis 4321"] {
-        let pattern = api::core::characters::in_any_case(text);
+        let pattern = api::values::characters::in_any_case(text);
         let plan = format!("EXPLAIN SELECT id FROM organizations WHERE name ~ '{pattern}'");
         let plan = text_rows(&connection, &plan).await.join("\n");
         assert!(plan.contains("organizations_name_idx"), "{plan}");

@@ -1,6 +1,6 @@
 //! What the server says of itself: whether it lives, what it counts, its problems and its API.
 
-use api::core::problem::Kind;
+use api::problem::Kind;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use api::Product;
-use api::core::registry::Registered;
+use api::ledger::registry::Registered;
 use entity::events;
 use rstest::rstest;
 use sea_orm::{ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, QueryFilter};

@@ -88,20 +88,20 @@ pub fn input(resource: &Declaration, name: &Ident, title: &str, members: &[Membe
             ..
         } = member;
         let name = member.ident.unraw().to_string();
-        quote_spanned!(*at=> ::rollbook::core::input::Property::of::<#kind>(#name, #description))
+        quote_spanned!(*at=> ::rollbook::values::input::Property::of::<#kind>(#name, #description))
     });
     quote! {
         #[doc = #title]
         #[derive(Clone, Debug)]
         #visibility struct #name { #(#declared)* }
 
-        impl ::rollbook::core::input::Input for #name {
-            fn read(fields: &mut ::rollbook::core::input::Fields<'_>) -> Option<Self> {
+        impl ::rollbook::values::input::Input for #name {
+            fn read(fields: &mut ::rollbook::values::input::Fields<'_>) -> Option<Self> {
                 #(#read)*
                 Some(Self { #(#idents: #idents?,)* })
             }
 
-            fn properties() -> Vec<::rollbook::core::input::Property> {
+            fn properties() -> Vec<::rollbook::values::input::Property> {
                 vec![#(#properties),*]
             }
         }

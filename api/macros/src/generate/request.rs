@@ -32,7 +32,7 @@ pub fn new(resource: &Declaration) -> TokenStream {
             true => plain(words),
             false => {
                 let (unique, default) = (field.unique, default_note(field));
-                quote!(::rollbook::core::column::of_value(#words, #unique, #default))
+                quote!(::rollbook::values::column::of_value(#words, #unique, #default))
             }
         })
     });
@@ -46,10 +46,10 @@ pub fn new(resource: &Declaration) -> TokenStream {
     );
     let alone = given.is_empty().then(|| {
         quote! {
-            impl ::rollbook::core::verbs::Made for #view {
+            impl ::rollbook::collections::verbs::Made for #view {
                 type New = #name;
 
-                fn row(new: #name) -> Result<#model, ::rollbook::core::problem::Problem> {
+                fn row(new: #name) -> Result<#model, ::rollbook::problem::Problem> {
                     new.into_row()
                 }
             }
@@ -105,7 +105,7 @@ pub fn new(resource: &Declaration) -> TokenStream {
             ///
             /// # Errors
             /// Those of `blank`.
-            pub fn into_row(self, #given) -> Result<#model, ::rollbook::core::problem::Problem> {
+            pub fn into_row(self, #given) -> Result<#model, ::rollbook::problem::Problem> {
                 let #mutable row = #view::blank(#(#passed),*)?;
                 #columns
                 #(#written)*
@@ -137,10 +137,10 @@ pub fn edit(resource: &Declaration) -> TokenStream {
                 quote_spanned!(field.at()=> #kind::PATCHING)
             }
         };
-        let kind = quote_spanned!(kind.span()=> ::rollbook::core::input::Patch<#kind>);
+        let kind = quote_spanned!(kind.span()=> ::rollbook::values::input::Patch<#kind>);
         Member::of(field, &edit.used, kind, |words, own| {
             let (unique, admin) = (field.unique && !own, edit.admin);
-            quote!(::rollbook::core::column::of_edit(#words, #unique, #note, #admin))
+            quote!(::rollbook::values::column::of_edit(#words, #unique, #note, #admin))
         })
     });
     let members: Vec<_> = members.collect();
@@ -193,23 +193,23 @@ pub fn edit(resource: &Declaration) -> TokenStream {
             ///
             /// # Errors
             /// Those of the columns.
-            pub fn apply(&self, row: &mut #model) -> Result<::rollbook::core::verb::Verb, ::rollbook::core::problem::Problem> {
+            pub fn apply(&self, row: &mut #model) -> Result<::rollbook::ledger::verb::Verb, ::rollbook::problem::Problem> {
                 let columns = #view::columns(row);
                 #(#plain)*
-                let mut verb = ::rollbook::core::verb::Verb::Updated;
+                let mut verb = ::rollbook::ledger::verb::Verb::Updated;
                 #(#special)*
                 Ok(verb)
             }
         }
 
-        impl ::rollbook::core::verbs::Edited for #view {
+        impl ::rollbook::collections::verbs::Edited for #view {
             type Edit = #name;
 
             fn is_for_system_admins(edit: &#name) -> bool {
                 edit.is_for_system_admins()
             }
 
-            fn apply(edit: &#name, row: &mut #model) -> Result<::rollbook::core::verb::Verb, ::rollbook::core::problem::Problem> {
+            fn apply(edit: &#name, row: &mut #model) -> Result<::rollbook::ledger::verb::Verb, ::rollbook::problem::Problem> {
                 edit.apply(row)
             }
         }
@@ -221,7 +221,7 @@ fn default_note(field: &Field) -> TokenStream {
     match &field.default {
         Some(Starting::Value(value)) if !field.parameter => {
             let kind = field.column_type();
-            quote_spanned!(value.span()=> ::rollbook::core::column::name_of(&<#kind::Stored>::from(#value)))
+            quote_spanned!(value.span()=> ::rollbook::values::column::name_of(&<#kind::Stored>::from(#value)))
         }
         _ => quote!(None),
     }
@@ -249,26 +249,26 @@ pub fn list(resource: &Declaration) -> TokenStream {
             }
             let name = field.name();
             let without = match &filter.without {
-                Some(value) => quote!(::rollbook::core::column::name_of(&#value)),
+                Some(value) => quote!(::rollbook::values::column::name_of(&#value)),
                 None => quote!(None),
             };
-            quote!(::rollbook::core::column::of_filter(#name, #without))
+            quote!(::rollbook::values::column::of_filter(#name, #without))
         })
     });
     let title = format!(" Which {}s to list.", resource.noun);
     let search = resource.search.iter().map(|words| {
-        let kind = quote!(Option<::rollbook::core::text::SearchText>);
+        let kind = quote!(Option<::rollbook::values::text::SearchText>);
         Member::added("q", kind, words.clone())
     });
     let place = [
         (
             "limit",
-            quote!(::rollbook::core::page::Limit),
+            quote!(::rollbook::collections::page::Limit),
             "How many, at most.",
         ),
         (
             "cursor",
-            quote!(Option<::rollbook::core::page::CursorText>),
+            quote!(Option<::rollbook::collections::page::CursorText>),
             "Where to go on: the `next_cursor` of the page before.",
         ),
     ];
@@ -291,7 +291,7 @@ pub fn list(resource: &Declaration) -> TokenStream {
         let eq = quote_spanned! {field.at()=>
             ::rollbook::kit::sea_orm::ColumnTrait::eq(
                 &#variant,
-                <#kind as ::rollbook::core::column::ColumnType>::store(value),
+                <#kind as ::rollbook::values::column::ColumnType>::store(value),
             )
         };
         let concerns = (resource.organization.as_ref() == Some(ident))
@@ -318,22 +318,22 @@ pub fn list(resource: &Declaration) -> TokenStream {
     let searched = (resource.search.is_some() && !searched.is_empty()).then(|| {
         quote! {
             if let Some(text) = &list.q {
-                select = select.filter(::rollbook::core::page::any_contains(caller, [#(#searched),*], text));
+                select = select.filter(::rollbook::collections::page::any_contains(caller, [#(#searched),*], text));
             }
         }
     });
     quote! {
         #input
 
-        impl ::rollbook::core::verbs::Listed for #view {
+        impl ::rollbook::collections::verbs::Listed for #view {
             type List = #name;
 
             #[allow(unused_mut, reason = "some lists have no filter")]
             fn narrow(
                 list: #name,
-                caller: &::rollbook::core::caller::Caller,
+                caller: &::rollbook::access::caller::Caller,
                 mut select: ::rollbook::kit::sea_orm::Select<#entity>,
-            ) -> (::rollbook::kit::sea_orm::Select<#entity>, ::rollbook::core::page::Place) {
+            ) -> (::rollbook::kit::sea_orm::Select<#entity>, ::rollbook::collections::page::Place) {
                 use ::rollbook::kit::sea_orm::QueryFilter as _;
                 let _ = caller;
                 #(#narrowed)*

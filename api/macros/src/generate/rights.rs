@@ -24,28 +24,28 @@ fn visible(resource: &Declaration, right: &Ident) -> TokenStream {
     let visible = match own {
         Some(own) if right == "Own" => {
             let column = own.variant(resource);
-            quote!(::rollbook::core::visibility::of_own::<Self>(caller, #column))
+            quote!(::rollbook::access::visibility::of_own::<Self>(caller, #column))
         }
         _ if is_role(right) => {
             let role =
-                quote_spanned!(right.span()=> ::rollbook::core::rights::MembershipRole::#right);
-            quote!(::rollbook::core::visibility::of_organizations::<Self>(caller, #role))
+                quote_spanned!(right.span()=> ::rollbook::access::rights::MembershipRole::#right);
+            quote!(::rollbook::access::visibility::of_organizations::<Self>(caller, #role))
         }
         _ if right == "Fellow" => {
-            quote_spanned!(right.span()=> ::rollbook::core::people::visible::<Self>(caller))
+            quote_spanned!(right.span()=> ::rollbook::access::people::visible::<Self>(caller))
         }
-        _ => quote!(::rollbook::core::visibility::of_system_admins(caller)),
+        _ => quote!(::rollbook::access::visibility::of_system_admins(caller)),
     };
     let listed = (right == "Fellow").then(|| {
         quote! {
-            fn listed(caller: &::rollbook::core::caller::Caller) -> ::rollbook::kit::sea_orm::Condition {
-                ::rollbook::core::people::listed::<Self>(caller)
+            fn listed(caller: &::rollbook::access::caller::Caller) -> ::rollbook::kit::sea_orm::Condition {
+                ::rollbook::access::people::listed::<Self>(caller)
             }
         }
     });
     quote! {
-        impl ::rollbook::core::visibility::Visible for #name {
-            fn visible(caller: &::rollbook::core::caller::Caller) -> ::rollbook::kit::sea_orm::Condition {
+        impl ::rollbook::access::visibility::Visible for #name {
+            fn visible(caller: &::rollbook::access::caller::Caller) -> ::rollbook::kit::sea_orm::Condition {
                 #visible
             }
 
@@ -73,27 +73,27 @@ fn rights(resource: &Declaration, writing: &Writing) -> TokenStream {
             }
         }
 
-        impl ::rollbook::core::rights::Rights for #name {
+        impl ::rollbook::access::rights::Rights for #name {
             async fn may_create(
-                caller: &::rollbook::core::caller::Caller,
+                caller: &::rollbook::access::caller::Caller,
                 row: &#model,
-            ) -> Result<(), ::rollbook::core::problem::Problem> {
+            ) -> Result<(), ::rollbook::problem::Problem> {
                 let person = Self::person_of(row);
-                ::rollbook::core::rights::require::<Self>(caller, #create, row, person).await #named
+                ::rollbook::access::rights::require::<Self>(caller, #create, row, person).await #named
             }
 
             async fn may_change(
-                caller: &::rollbook::core::caller::Caller,
+                caller: &::rollbook::access::caller::Caller,
                 id: ::rollbook::kit::uuid::Uuid,
-            ) -> Result<(), ::rollbook::core::problem::Problem> {
-                ::rollbook::core::rights::require_in::<Self>(caller, #change, id, Self::person_of).await
+            ) -> Result<(), ::rollbook::problem::Problem> {
+                ::rollbook::access::rights::require_in::<Self>(caller, #change, id, Self::person_of).await
             }
 
             async fn may_remove(
-                caller: &::rollbook::core::caller::Caller,
+                caller: &::rollbook::access::caller::Caller,
                 id: ::rollbook::kit::uuid::Uuid,
-            ) -> Result<(), ::rollbook::core::problem::Problem> {
-                ::rollbook::core::rights::require_in::<Self>(caller, #remove, id, Self::person_of).await
+            ) -> Result<(), ::rollbook::problem::Problem> {
+                ::rollbook::access::rights::require_in::<Self>(caller, #remove, id, Self::person_of).await
             }
         }
     }
@@ -102,8 +102,8 @@ fn rights(resource: &Declaration, writing: &Writing) -> TokenStream {
 fn right(right: &Ident) -> TokenStream {
     match is_role(right) {
         true => quote_spanned! {right.span()=>
-            ::rollbook::core::rights::Right::Role(::rollbook::core::rights::MembershipRole::#right)
+            ::rollbook::access::rights::Right::Role(::rollbook::access::rights::MembershipRole::#right)
         },
-        false => quote_spanned!(right.span()=> ::rollbook::core::rights::Right::#right),
+        false => quote_spanned!(right.span()=> ::rollbook::access::rights::Right::#right),
     }
 }

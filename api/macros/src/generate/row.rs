@@ -71,11 +71,11 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
     let ending = resource.ended().map(|field| {
         let ident = &field.ident;
         quote! {
-            impl ::rollbook::core::verbs::Ending for #name {
+            impl ::rollbook::collections::verbs::Ending for #name {
                 fn bury(
                     row: &mut #model,
                     now: ::rollbook::prelude::DateTime<::rollbook::prelude::Utc>,
-                ) -> Result<(), ::rollbook::core::problem::Problem> {
+                ) -> Result<(), ::rollbook::problem::Problem> {
                     row.#ident = Some(now.fixed_offset());
                     Ok(())
                 }
@@ -123,7 +123,7 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
             let column = field.variant(resource);
             (
                 quote!(Option::from(row.#ident).map(|id| (#kind, id))),
-                quote!(::rollbook::core::resource::Touched { aggregate: #kind, column: #column, goes: #goes }),
+                quote!(::rollbook::ledger::resource::Touched { aggregate: #kind, column: #column, goes: #goes }),
             )
         })
         .unzip();
@@ -168,21 +168,21 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
     quote! {
         #from
 
-        impl ::rollbook::core::resource::Resource for #name {
+        impl ::rollbook::ledger::resource::Resource for #name {
             type Entity = #entity;
 
-            const COLLECTION: ::rollbook::core::scope::Collection =
-                ::rollbook::core::scope::Collection::named(#collection);
+            const COLLECTION: ::rollbook::values::scope::Collection =
+                ::rollbook::values::scope::Collection::named(#collection);
             const DESCRIPTION: &'static str = #description;
             const AGGREGATE: &'static str = #aggregate;
             const NOUN: &'static str = #noun;
             const ONE: &'static str = #one;
-            const REMOVAL: ::rollbook::core::verb::Verb = ::rollbook::core::verb::Verb::#removal;
-            const VERBS: &'static [::rollbook::core::verb::Verb] =
-                &[#(::rollbook::core::verb::Verb::Own(#verbs)),*];
+            const REMOVAL: ::rollbook::ledger::verb::Verb = ::rollbook::ledger::verb::Verb::#removal;
+            const VERBS: &'static [::rollbook::ledger::verb::Verb] =
+                &[#(::rollbook::ledger::verb::Verb::Own(#verbs)),*];
             const SECRETS: &'static [&'static str] = &[#(#secrets),*];
             const BOOKKEEPING: &'static [&'static str] = &[#(#bookkeeping),*];
-            const UNIQUE: &'static [::rollbook::core::resource::Unique] = &[#(#alone,)* #(#together,)*];
+            const UNIQUE: &'static [::rollbook::ledger::resource::Unique] = &[#(#alone,)* #(#together,)*];
 
             ::rollbook::audited_columns!();
 
@@ -191,7 +191,7 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
                 #organization
             }
 
-            fn organization_column() -> Option<::rollbook::core::resource::Column<Self>> {
+            fn organization_column() -> Option<::rollbook::ledger::resource::Column<Self>> {
                 #organization_column
             }
 
@@ -201,7 +201,7 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
                 touched.into_iter().flatten().collect()
             }
 
-            fn touched() -> Vec<::rollbook::core::resource::Touched<::rollbook::core::resource::Column<Self>>> {
+            fn touched() -> Vec<::rollbook::ledger::resource::Touched<::rollbook::ledger::resource::Column<Self>>> {
                 vec![#(#touched),*]
             }
 
@@ -218,8 +218,8 @@ pub fn implementation(resource: &Declaration) -> TokenStream {
 
         #ending
 
-        impl ::rollbook::core::visibility::Shown for #name {
-            fn seen_by(caller: &::rollbook::core::caller::Caller, row: #model) -> Self {
+        impl ::rollbook::access::visibility::Shown for #name {
+            fn seen_by(caller: &::rollbook::access::caller::Caller, row: #model) -> Self {
                 #seen
             }
         }
@@ -248,7 +248,7 @@ pub fn blank(resource: &Declaration) -> TokenStream {
             None => quote_spanned!(field.at()=> <#kind::Stored>::from(#ident)),
         };
         quote_spanned! {field.at()=>
-            ::rollbook::core::column::set(&mut row, #name, #value);
+            ::rollbook::values::column::set(&mut row, #name, #value);
         }
     });
     quote! {
@@ -257,10 +257,10 @@ pub fn blank(resource: &Declaration) -> TokenStream {
             ///
             /// # Errors
             /// None: a column that is left out does not compile.
-            pub fn blank(#arguments) -> Result<#model, ::rollbook::core::problem::Problem> {
+            pub fn blank(#arguments) -> Result<#model, ::rollbook::problem::Problem> {
                 let mut row = <#active as ::rollbook::kit::sea_orm::ActiveModelTrait>::default();
                 #(#values)*
-                ::rollbook::core::column::row(row)
+                ::rollbook::values::column::row(row)
             }
         }
     }

@@ -36,10 +36,10 @@ pub fn view(resource: &Declaration) -> TokenStream {
         );
         let unique = field.unique;
         quote_spanned! {field.at()=>
-            ::rollbook::core::column::ShownField {
+            ::rollbook::values::column::ShownField {
                 name: #name,
                 required: !#private && !#kind::NULLABLE,
-                schema: #kind::shown_schema(&::rollbook::core::column::of_value(#words, #unique, None)),
+                schema: #kind::shown_schema(&::rollbook::values::column::of_value(#words, #unique, None)),
             }
         }
     });
@@ -55,7 +55,7 @@ pub fn view(resource: &Declaration) -> TokenStream {
         #[serde(crate = "::rollbook::kit::serde")]
         #visibility struct #name { #(#fields)* }
 
-        impl ::rollbook::core::resource::View for #name {
+        impl ::rollbook::ledger::resource::View for #name {
             const PATH: &'static str = #path;
 
             fn id(&self) -> ::rollbook::kit::uuid::Uuid {
@@ -69,7 +69,7 @@ pub fn view(resource: &Declaration) -> TokenStream {
 
         impl ::rollbook::kit::utoipa::PartialSchema for #name {
             fn schema() -> ::rollbook::kit::RefOrSchema {
-                ::rollbook::core::column::view_schema(#description, [#(#properties),*])
+                ::rollbook::values::column::view_schema(#description, [#(#properties),*])
             }
         }
 

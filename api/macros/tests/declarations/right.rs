@@ -1,8 +1,8 @@
 //! A declaration that is right.
 
-use rollbook::core::text::{Line50, Name, Slug};
 use rollbook::kit::uuid::Uuid;
 use rollbook::resource;
+use rollbook::values::text::{Line50, Name, Slug};
 
 #[path = "projects.rs"]
 mod projects;

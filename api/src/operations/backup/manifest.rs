@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::core::clock;
-use crate::core::credential::hexadecimal;
-use crate::core::tenancy::{Reason, all_rows};
+use crate::access::tenancy::{Reason, all_rows};
 use crate::database::Migrations;
 use crate::operations::migration::History;
 use crate::operations::schema::{self, fingerprint};
 use crate::operations::{count_rows, data_tables};
+use crate::values::clock;
+use crate::values::credential::hexadecimal;
 
 pub(super) const SQLITE: &str = "sqlite";
 pub(super) const POSTGRES: &str = "postgres";

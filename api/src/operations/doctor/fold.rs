@@ -5,7 +5,7 @@ use sea_orm::{FromQueryResult, QuerySelect, Select};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::core::unit_of_work::RECONCILE;
+use crate::ledger::unit_of_work::RECONCILE;
 
 /// What the fold needs of an event.
 #[derive(FromQueryResult)]

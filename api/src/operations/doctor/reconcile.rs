@@ -8,15 +8,15 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::fold::{Fold, Told};
-use crate::core::problem::Problem;
-use crate::core::registry::Registered;
-use crate::core::tenancy::{Reason, all_rows};
-use crate::core::text::Line255;
-use crate::core::unit_of_work::{RECONCILE, Record, UnitOfWork};
-use crate::core::verb::Verb;
+use crate::access::tenancy::{Reason, all_rows};
 use crate::database::Database;
+use crate::ledger::registry::Registered;
+use crate::ledger::unit_of_work::{RECONCILE, Record, UnitOfWork};
+use crate::ledger::verb::Verb;
 use crate::operations::system_origin;
+use crate::problem::Problem;
 use crate::product::Product;
+use crate::values::text::Line255;
 
 /// Events that are read at once.
 const EVENTS: u64 = 500;

@@ -5,7 +5,7 @@ use entity::{events, idempotency_keys};
 use sea_orm::DbErr;
 
 use super::{Check, Conclusion, Examination, Findings, Severity};
-use crate::core::registry::{Reference, Registered, references};
+use crate::ledger::registry::{Reference, Registered, references};
 use crate::product::Product;
 
 /// Every reference of the schema, as the generated entities have them.

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::fold::{Fold, Told};
 use super::{Check, Conclusion, Examination, Findings, Severity};
-use crate::core::registry::{Registered, Stored};
-use crate::core::tenancy::{Reason, all_rows};
-use crate::core::verb::Verb;
+use crate::access::tenancy::{Reason, all_rows};
+use crate::ledger::registry::{Registered, Stored};
+use crate::ledger::verb::Verb;
 use crate::product::Product;
 
 /// Rows whose events are folded together.

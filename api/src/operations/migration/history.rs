@@ -10,7 +10,7 @@ use sea_orm_migration::{
 };
 use serde::Serialize;
 
-use crate::core::tenancy::{Reason, all_rows};
+use crate::access::tenancy::{Reason, all_rows};
 use crate::database::Migrations;
 
 /// SeaORM's table of what was applied.

@@ -21,9 +21,9 @@ use super::effect::{Effect, Teller};
 use super::history::{COMPATIBLE_COLUMN, History, MIGRATIONS_TABLE, RECORDS_TABLE, Status, record};
 use super::recording::{self, Direction, fingerprint};
 use super::{MigrationError, Target, premises, resolve};
-use crate::core::clock;
 use crate::database::{Migrations, is_busy};
 use crate::operations::{count_rows, environment};
+use crate::values::clock;
 
 /// How long to pause before the lock of a SQLite file is tried again, beside the time that SQLite itself waits.
 const PAUSE: Duration = Duration::from_millis(100);

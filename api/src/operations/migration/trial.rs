@@ -11,8 +11,8 @@ use sea_orm::{
 };
 
 use super::{MigrationError, premises};
-use crate::core::clock;
 use crate::database::is_denied;
+use crate::values::clock;
 
 /// A file in memory, or on PostgreSQL a schema of its own in a transaction that is rolled back.
 pub struct Trial {

@@ -120,7 +120,7 @@ fn the_pages_tell_of_every_collection_scope_and_field() {
         assert!(scopes(&rest), "docs/rest.md: the scopes of {scope}");
         assert!(scopes(&concepts), "docs/concepts.md: the scopes of {scope}");
     }
-    let count = format!("1 to {}, each once", api::core::scope::Scope::all().len());
+    let count = format!("1 to {}, each once", api::values::scope::Scope::all().len());
     assert!(rest.contains(&count), "docs/rest.md: {count}");
 }
 

@@ -4,7 +4,7 @@ mod provocations;
 
 use std::collections::BTreeSet;
 
-use api::core::problem::Kind;
+use api::problem::Kind;
 use rstest::rstest;
 use serde_json::Value;
 use tests::{Answer, Backend, Stage};

@@ -1,6 +1,6 @@
 //! The collection is not named.
 
-use rollbook::core::text::{Line50, Name, Slug};
+use rollbook::values::text::{Line50, Name, Slug};
 use rollbook::kit::uuid::Uuid;
 use rollbook::resource;
 

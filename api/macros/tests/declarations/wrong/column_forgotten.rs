@@ -1,6 +1,6 @@
 //! The entity has a column that no field names.
 
-use rollbook::core::text::{Line50, Name, Slug};
+use rollbook::values::text::{Line50, Name, Slug};
 use rollbook::kit::uuid::Uuid;
 use rollbook::resource;
 

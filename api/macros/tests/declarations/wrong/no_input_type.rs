@@ -1,6 +1,6 @@
 //! Text that the server makes cannot be sent.
 
-use rollbook::core::text::{Line50, Name, Slug};
+use rollbook::values::text::{Line50, Name, Slug};
 use rollbook::kit::uuid::Uuid;
 use rollbook::resource;
 

@@ -1,6 +1,6 @@
 //! Who changes rows is said to be written by hand, and is not.
 
-use rollbook::core::text::{Line50, Name, Slug};
+use rollbook::values::text::{Line50, Name, Slug};
 use rollbook::kit::uuid::Uuid;
 use rollbook::resource;
 
@@ -42,11 +42,11 @@ pub struct Project {
     status: Line50,
 }
 
-impl rollbook::core::verbs::Rules for Project {
+impl rollbook::collections::verbs::Rules for Project {
     fn bury(
         _: &mut projects::Model,
         _: rollbook::prelude::DateTime<rollbook::prelude::Utc>,
-    ) -> Result<(), rollbook::core::problem::Problem> {
+    ) -> Result<(), rollbook::problem::Problem> {
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Who sees rows is said to be written by hand, and is not.
 
-use rollbook::core::text::{Line50, Name, Slug};
+use rollbook::values::text::{Line50, Name, Slug};
 use rollbook::kit::uuid::Uuid;
 use rollbook::resource;
 

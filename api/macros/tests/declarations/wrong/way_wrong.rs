@@ -1,6 +1,6 @@
 //! The function takes another type.
 
-use rollbook::core::text::{Line50, Name, Slug};
+use rollbook::values::text::{Line50, Name, Slug};
 use rollbook::kit::uuid::Uuid;
 use rollbook::resource;
 
@@ -45,7 +45,7 @@ pub struct Project {
 fn switch(
     _: &mut projects::Model,
     _: bool,
-) -> Result<Option<rollbook::core::verb::Verb>, rollbook::core::problem::Problem> {
+) -> Result<Option<rollbook::ledger::verb::Verb>, rollbook::problem::Problem> {
     Ok(None)
 }
 
