@@ -16,13 +16,10 @@ use crate::access::tenancy::{Reason, all_rows};
 use crate::collections::verbs::{self, Rules};
 use crate::ledger::registry::{Part, Reference, Registered, Routed, Stored, references};
 use crate::ledger::resource::{self, Column, Resource, Row, Unique};
-use crate::ledger::unit_of_work::{Record, UnitOfWork};
+use crate::ledger::unit_of_work::{BATCH, Record, UnitOfWork};
 use crate::ledger::verb::Verb;
 use crate::problem::Problem;
 use crate::values::scope::Collection;
-
-/// Ids that one statement takes.
-const BATCH: usize = 500;
 
 /// The resource as a part of a product.
 pub fn part<R: Rules + Routed>() -> Part {

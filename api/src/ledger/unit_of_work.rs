@@ -39,7 +39,7 @@ pub use reconciliation::{RECONCILE, Record};
 const ATTEMPTS: u32 = 5;
 
 /// Rows per statement where many change at once: well below the number of parameters that either database takes.
-const BATCH: usize = 500;
+pub const BATCH: usize = 500;
 
 /// An open transaction in which rows and their events are written together.
 pub struct UnitOfWork<'a> {
