@@ -7,20 +7,18 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::pin::Pin;
 
 use api::Product;
-use api::database::{DatabaseSettings, connect_for_examination};
 use api::ledger::registry::{Reference, Registered};
-use api::operations::{Progress, doctor};
+use api::ledger::verb::Verb;
+use api::operations::doctor;
 use reqwest::Method;
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::app::{TestApp, id_of};
 use crate::caller::{Answer, Caller};
-use crate::database::{Backend, text_rows};
+use crate::database::{Backend, execute, text_rows};
 use crate::stage::{Stage, email, unique};
 
 /// Tries the contract of all that a product adds to Rollbook: a module of tests, each on both backends.
@@ -59,10 +57,8 @@ macro_rules! contract {
     };
 }
 
-type Check = for<'a> fn(&'a Walk) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
-
 /// Runs a check on a server of its own, and looks by `doctor` whether it left all in order.
-pub fn run(product: Product, backend: Backend, check: Check) {
+pub fn run(product: Product, backend: Backend, check: impl AsyncFn(&Walk)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -139,14 +135,8 @@ impl Walk {
 
     async fn is_in_order(&self) {
         let product = &self.stage.app.product;
-        let url = self.stage.app.database.url();
-        let settings = DatabaseSettings::new(url.parse().expect("the test's URL"));
-        let connection = connect_for_examination(&settings).await;
-        let connection = connection.expect("the test's database");
         let options = doctor::Options::default();
-        let examined = doctor::examine(product, &connection, &options, Progress::silent());
-        let report = examined.await.expect("doctor's report");
-        connection.close().await.expect("the connection to close");
+        let report = self.stage.app.database.examine(product, &options).await;
         let faults = report.results.iter().filter(|result| !result.passed);
         let faults: Vec<_> = faults
             .filter(|result| result.severity == api::operations::Severity::Error)
@@ -171,28 +161,22 @@ impl Walk {
             .pointer(schema["$ref"].as_str()?.strip_prefix('#')?)
     }
 
-    /// What one can be made from: what is required, what is unique, and of what may be left out as much as it takes.
-    fn body<'a>(
-        &'a self,
-        tenant: &'a Tenant,
-        resource: &'a dyn Registered,
-    ) -> Pin<Box<dyn Future<Output = Value> + 'a>> {
-        Box::pin(async move {
-            let schema = self
-                .taken(resource, Method::POST)
-                .expect("what one is made from");
-            let required = schema["required"].as_array().into_iter().flatten();
-            let required = required.filter_map(Value::as_str);
-            let unique = resource.unique().iter().flat_map(|(columns, _)| *columns);
-            let mut body = Map::new();
-            for name in required.chain(unique.copied()) {
-                if let Some(property) = schema["properties"].get(name) {
-                    let value = self.value(tenant, resource, name, property).await;
-                    body.insert(name.to_owned(), value);
-                }
+    /// What one can be made from: what is required and what is unique.
+    async fn body(&self, tenant: &Tenant, resource: &dyn Registered) -> Value {
+        let schema = self
+            .taken(resource, Method::POST)
+            .expect("what one is made from");
+        let required = schema["required"].as_array().into_iter().flatten();
+        let required = required.filter_map(Value::as_str);
+        let unique = resource.unique().iter().flat_map(|(columns, _)| *columns);
+        let mut body = Map::new();
+        for name in required.chain(unique.copied()) {
+            if let Some(property) = schema["properties"].get(name) {
+                let value = self.value(tenant, resource, name, property).await;
+                body.insert(name.to_owned(), value);
             }
-            Value::Object(body)
-        })
+        }
+        Value::Object(body)
     }
 
     /// Makes one; where what is required alone will not do, with a row that it refers to.
@@ -251,10 +235,6 @@ impl Walk {
             None => any_value(property),
         }
     }
-
-    async fn events_of(&self, id: Uuid) -> Vec<Value> {
-        self.stage.app.events_of(id).await
-    }
 }
 
 impl Made {
@@ -307,42 +287,40 @@ fn any_value(property: &Value) -> Value {
 }
 
 /// Making, each change, and the end are answered, and told by one event each.
-pub fn what_happens_is_told(walk: &Walk) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-    Box::pin(async move {
-        for resource in walk.made() {
-            let owner = &walk.tenant.owner;
-            let made = walk.make(&walk.tenant, resource).await;
-            assert_eq!(owner.get(&made.path).await.ok(), made.row);
-            let listed = format!("/v1/{}?limit=200", resource.collection().name());
-            let listed = owner.get(&listed).await.ok();
-            let rows = listed["data"].as_array().expect("a page");
-            assert!(rows.contains(&made.row), "{} is not listed", made.path);
-            let mut told = vec!["CREATED".to_owned()];
-            if walk.operation(resource, Method::PATCH).is_some() {
-                change_each(walk, resource, &made, &mut told).await;
-            }
-            if walk.operation(resource, Method::DELETE).is_some() {
-                owner.delete(&made.path).await.expect(204);
-                owner.get(&made.path).await.is_problem(404, "not-found");
-                owner.delete(&made.path).await.is_problem(404, "not-found");
-                told.push(resource.removal().name().to_owned());
-            }
-            let events = walk.events_of(made.id()).await;
-            assert_eq!(events.len(), told.len(), "{events:#?}");
-            for (index, (event, verb)) in events.iter().zip(&told).enumerate() {
-                let family = format!("{}.", resource.aggregate().to_uppercase());
-                let event_type = event["event_type"].as_str().unwrap_or_default();
-                assert!(event_type.starts_with(&family), "{event}");
-                // A change may have a word of its own.
-                if verb != "UPDATED" {
-                    assert_eq!(event_type, format!("{family}{verb}"), "{event}");
-                }
-                assert_eq!(event["aggregate_version"], json!(index + 1), "{event}");
-                assert_eq!(event["user_id"], json!(owner.user_id()), "{event}");
-                assert_eq!(event["source"], "api", "{event}");
-            }
+pub async fn what_happens_is_told(walk: &Walk) {
+    for resource in walk.made() {
+        let owner = &walk.tenant.owner;
+        let made = walk.make(&walk.tenant, resource).await;
+        assert_eq!(owner.get(&made.path).await.ok(), made.row);
+        let listed = format!("/v1/{}?limit=200", resource.collection().name());
+        let listed = owner.get(&listed).await.ok();
+        let rows = listed["data"].as_array().expect("a page");
+        assert!(rows.contains(&made.row), "{} is not listed", made.path);
+        let mut told = vec!["CREATED".to_owned()];
+        if walk.operation(resource, Method::PATCH).is_some() {
+            change_each(walk, resource, &made, &mut told).await;
         }
-    })
+        if walk.operation(resource, Method::DELETE).is_some() {
+            owner.delete(&made.path).await.expect(204);
+            owner.get(&made.path).await.is_problem(404, "not-found");
+            owner.delete(&made.path).await.is_problem(404, "not-found");
+            told.push(resource.removal().name().to_owned());
+        }
+        let events = walk.stage.app.events_of(made.id()).await;
+        assert_eq!(events.len(), told.len(), "{events:#?}");
+        for (index, (event, verb)) in events.iter().zip(&told).enumerate() {
+            let family = format!("{}.", resource.aggregate().to_uppercase());
+            let event_type = event["event_type"].as_str().unwrap_or_default();
+            assert!(event_type.starts_with(&family), "{event}");
+            // A change may have a word of its own.
+            if verb != "UPDATED" {
+                assert_eq!(event_type, format!("{family}{verb}"), "{event}");
+            }
+            assert_eq!(event["aggregate_version"], json!(index + 1), "{event}");
+            assert_eq!(event["user_id"], json!(owner.user_id()), "{event}");
+            assert_eq!(event["source"], "api", "{event}");
+        }
+    }
 }
 
 /// Each field of the merge patch alone: it is kept, and told with what it was.
@@ -379,7 +357,7 @@ async fn change_each(walk: &Walk, resource: &dyn Registered, made: &Made, told: 
             Some(format!("\"{}\"", version + 1).as_str())
         );
         told.push("UPDATED".to_owned());
-        let events = walk.events_of(made.id()).await;
+        let events = walk.stage.app.events_of(made.id()).await;
         let last = events.last().expect("an event");
         if let Some(old) = before.get(name) {
             assert_eq!(&last["data"]["old"][name], old, "{last}");
@@ -394,25 +372,23 @@ async fn change_each(walk: &Walk, resource: &dyn Registered, made: &Made, told: 
 }
 
 /// The same request with the same `Idempotency-Key` gets the first answer.
-pub fn a_repeated_request_takes_effect_once(walk: &Walk) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-    Box::pin(async move {
-        for resource in walk.made() {
-            let made = walk.make(&walk.tenant, resource).await;
-            let mut body = made.body.clone();
-            refresh(walk, resource, &mut body).await;
-            let (key, path) = (unique(), format!("/v1/{}", resource.collection().name()));
-            let headers = [("Idempotency-Key", key.as_str())];
-            let owner = &walk.tenant.owner;
-            let first = owner
-                .send(Method::POST, &path, Some(body.clone()), &headers)
-                .await;
-            let before = walk.stage.snapshot().await;
-            let again = owner.send(Method::POST, &path, Some(body), &headers).await;
-            assert_eq!(again.created(), first.created());
-            let after = walk.stage.snapshot().await;
-            after.is_unchanged_since(&before, "a repeated request");
-        }
-    })
+pub async fn a_repeated_request_takes_effect_once(walk: &Walk) {
+    for resource in walk.made() {
+        let made = walk.make(&walk.tenant, resource).await;
+        let mut body = made.body.clone();
+        refresh(walk, resource, &mut body).await;
+        let (key, path) = (unique(), format!("/v1/{}", resource.collection().name()));
+        let headers = [("Idempotency-Key", key.as_str())];
+        let owner = &walk.tenant.owner;
+        let first = owner
+            .send(Method::POST, &path, Some(body.clone()), &headers)
+            .await;
+        let before = walk.stage.snapshot().await;
+        let again = owner.send(Method::POST, &path, Some(body), &headers).await;
+        assert_eq!(again.created(), first.created());
+        let after = walk.stage.snapshot().await;
+        after.is_unchanged_since(&before, "a repeated request");
+    }
 }
 
 /// New values for what is unique.
@@ -434,106 +410,102 @@ async fn refresh(walk: &Walk, resource: &dyn Registered, body: &mut Value) {
 
 /// Without a key, with a key for something else, with a field that there is not, of a version that is gone, of what is there
 /// already: each is told, and nothing is changed.
-pub fn a_wrong_request_changes_nothing(walk: &Walk) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-    Box::pin(async move {
-        let app = &walk.stage.app;
-        let owner = &walk.tenant.owner;
-        let scopes = json!({"scopes": ["organizations:read"]});
-        let elsewhere = app.key_for(owner.user_id(), scopes).await;
-        for resource in walk.made() {
-            let collection = format!("/v1/{}", resource.collection().name());
-            let name = resource.collection().name();
-            let scopes = json!({"scopes": [format!("{name}:read")]});
-            let reader = app.key_for(owner.user_id(), scopes).await;
-            let made = walk.make(&walk.tenant, resource).await;
-            let before = walk.stage.snapshot().await;
-            let anonymous = app.anonymous();
-            anonymous
-                .get(&made.path)
-                .await
-                .is_problem(401, "unauthenticated");
-            let created = anonymous.post(&collection, made.body.clone()).await;
-            created.is_problem(401, "unauthenticated");
-            elsewhere
-                .get(&made.path)
-                .await
-                .is_problem(403, "insufficient-scope");
-            reader.get(&made.path).await.expect(200);
-            let created = reader.post(&collection, made.body.clone()).await;
-            created.is_problem(403, "insufficient-scope");
-            let mut unknown = made.body.clone();
-            unknown["no_such_field"] = 1.into();
+pub async fn a_wrong_request_changes_nothing(walk: &Walk) {
+    let app = &walk.stage.app;
+    let owner = &walk.tenant.owner;
+    let scopes = json!({"scopes": ["organizations:read"]});
+    let elsewhere = app.key_for(owner.user_id(), scopes).await;
+    for resource in walk.made() {
+        let collection = format!("/v1/{}", resource.collection().name());
+        let name = resource.collection().name();
+        let scopes = json!({"scopes": [format!("{name}:read")]});
+        let reader = app.key_for(owner.user_id(), scopes).await;
+        let made = walk.make(&walk.tenant, resource).await;
+        let before = walk.stage.snapshot().await;
+        let anonymous = app.anonymous();
+        anonymous
+            .get(&made.path)
+            .await
+            .is_problem(401, "unauthenticated");
+        let created = anonymous.post(&collection, made.body.clone()).await;
+        created.is_problem(401, "unauthenticated");
+        elsewhere
+            .get(&made.path)
+            .await
+            .is_problem(403, "insufficient-scope");
+        reader.get(&made.path).await.expect(200);
+        let created = reader.post(&collection, made.body.clone()).await;
+        created.is_problem(403, "insufficient-scope");
+        let mut unknown = made.body.clone();
+        unknown["no_such_field"] = 1.into();
+        owner
+            .post(&collection, unknown)
+            .await
+            .is_problem(422, "invalid");
+        for given in ["id", "version", "created_by", "created_at"] {
+            let mut set = made.body.clone();
+            set[given] = made.row[given].clone();
             owner
-                .post(&collection, unknown)
+                .post(&collection, set)
                 .await
                 .is_problem(422, "invalid");
-            for given in ["id", "version", "created_by", "created_at"] {
-                let mut set = made.body.clone();
-                set[given] = made.row[given].clone();
-                owner
-                    .post(&collection, set)
-                    .await
-                    .is_problem(422, "invalid");
-            }
-            if resource
-                .unique()
-                .iter()
-                .any(|(columns, _)| columns.iter().all(|column| made.body.get(column).is_some()))
-            {
-                let again = owner.post(&collection, made.body.clone()).await;
-                again.is_problem(409, "already-exists");
-            }
-            let stale = [("If-Match", "\"7\"")];
-            for method in [Method::PATCH, Method::DELETE] {
-                if walk.operation(resource, method.clone()).is_none() {
-                    continue;
-                }
-                let body = (method == Method::PATCH).then(|| json!({}));
-                let answer = owner.send(method, &made.path, body, &stale).await;
-                answer.is_problem(412, "version-conflict");
-            }
-            let after = walk.stage.snapshot().await;
-            after.is_unchanged_since(&before, &format!("a wrong request to {collection}"));
         }
-    })
+        if resource
+            .unique()
+            .iter()
+            .any(|(columns, _)| columns.iter().all(|column| made.body.get(column).is_some()))
+        {
+            let again = owner.post(&collection, made.body.clone()).await;
+            again.is_problem(409, "already-exists");
+        }
+        let stale = [("If-Match", "\"7\"")];
+        for method in [Method::PATCH, Method::DELETE] {
+            if walk.operation(resource, method.clone()).is_none() {
+                continue;
+            }
+            let body = (method == Method::PATCH).then(|| json!({}));
+            let answer = owner.send(method, &made.path, body, &stale).await;
+            answer.is_problem(412, "version-conflict");
+        }
+        let after = walk.stage.snapshot().await;
+        after.is_unchanged_since(&before, &format!("a wrong request to {collection}"));
+    }
 }
 
 /// What is another tenant's is answered like what never was, is in no list, and cannot be referred to.
-pub fn tenants_are_apart(walk: &Walk) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-    Box::pin(async move {
-        for resource in walk.made() {
-            let collection = format!("/v1/{}", resource.collection().name());
-            let stranger = &walk.other.owner;
-            let made = walk.make(&walk.tenant, resource).await;
-            let before = walk.stage.snapshot().await;
-            let never = format!("{collection}/{}", Uuid::now_v7());
-            for method in [Method::GET, Method::PATCH, Method::DELETE] {
-                if walk.operation(resource, method.clone()).is_none() {
-                    continue;
-                }
-                let body = (method == Method::PATCH).then(|| json!({}));
-                let headers = [("X-Request-Id", "the-same")];
-                let theirs = stranger
-                    .send(method.clone(), &made.path, body.clone(), &headers)
-                    .await;
-                let nobodys = stranger.send(method, &never, body, &headers).await;
-                theirs.is_problem(404, "not-found");
-                assert_eq!(theirs.text, nobodys.text);
+pub async fn tenants_are_apart(walk: &Walk) {
+    for resource in walk.made() {
+        let collection = format!("/v1/{}", resource.collection().name());
+        let stranger = &walk.other.owner;
+        let made = walk.make(&walk.tenant, resource).await;
+        let before = walk.stage.snapshot().await;
+        let never = format!("{collection}/{}", Uuid::now_v7());
+        for method in [Method::GET, Method::PATCH, Method::DELETE] {
+            if walk.operation(resource, method.clone()).is_none() {
+                continue;
             }
-            let listed = stranger.get(&format!("{collection}?limit=200")).await.ok();
-            let rows = listed["data"].as_array().expect("a page");
-            assert!(
-                !rows.contains(&made.row),
-                "{} is in another's list",
-                made.path
-            );
-            let created = stranger.post(&collection, made.body.clone()).await;
-            assert!([403, 404].contains(&created.status), "{created:?}");
-            let after = walk.stage.snapshot().await;
-            after.is_unchanged_since(&before, &format!("a stranger at {collection}"));
-            refer_across(walk, resource, &made).await;
+            let body = (method == Method::PATCH).then(|| json!({}));
+            let headers = [("X-Request-Id", "the-same")];
+            let theirs = stranger
+                .send(method.clone(), &made.path, body.clone(), &headers)
+                .await;
+            let nobodys = stranger.send(method, &never, body, &headers).await;
+            theirs.is_problem(404, "not-found");
+            assert_eq!(theirs.text, nobodys.text);
         }
-    })
+        let listed = stranger.get(&format!("{collection}?limit=200")).await.ok();
+        let rows = listed["data"].as_array().expect("a page");
+        assert!(
+            !rows.contains(&made.row),
+            "{} is in another's list",
+            made.path
+        );
+        let created = stranger.post(&collection, made.body.clone()).await;
+        assert!([403, 404].contains(&created.status), "{created:?}");
+        let after = walk.stage.snapshot().await;
+        after.is_unchanged_since(&before, &format!("a stranger at {collection}"));
+        refer_across(walk, resource, &made).await;
+    }
 }
 
 /// Each reference, to another tenant's row.
@@ -574,22 +546,20 @@ async fn refer_across(walk: &Walk, resource: &dyn Registered, made: &Made) {
 }
 
 /// A failure at each statement of each mutation: no row, no event.
-pub fn a_failure_at_any_step_leaves_nothing(walk: &Walk) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-    Box::pin(async move {
-        for resource in walk.made() {
-            let collection = format!("/v1/{}", resource.collection().name());
-            let made = walk.make(&walk.tenant, resource).await;
-            let mut body = made.body.clone();
-            refresh(walk, resource, &mut body).await;
-            fails_everywhere(walk, Method::POST, &collection, Some(body)).await;
-            if let Some(edit) = an_edit(walk, resource, &made).await {
-                fails_everywhere(walk, Method::PATCH, &made.path, Some(edit)).await;
-            }
-            if walk.operation(resource, Method::DELETE).is_some() {
-                fails_everywhere(walk, Method::DELETE, &made.path, None).await;
-            }
+pub async fn a_failure_at_any_step_leaves_nothing(walk: &Walk) {
+    for resource in walk.made() {
+        let collection = format!("/v1/{}", resource.collection().name());
+        let made = walk.make(&walk.tenant, resource).await;
+        let mut body = made.body.clone();
+        refresh(walk, resource, &mut body).await;
+        fails_everywhere(walk, Method::POST, &collection, Some(body)).await;
+        if let Some(edit) = an_edit(walk, resource, &made).await {
+            fails_everywhere(walk, Method::PATCH, &made.path, Some(edit)).await;
         }
-    })
+        if walk.operation(resource, Method::DELETE).is_some() {
+            fails_everywhere(walk, Method::DELETE, &made.path, None).await;
+        }
+    }
 }
 
 /// A change that is one.
@@ -623,65 +593,57 @@ async fn fails_everywhere(walk: &Walk, method: Method, path: &str, body: Option<
     }
 }
 
-/// What is said to go with what a row refers to does, with its event; and all of it with the organization.
-pub fn what_belongs_to_it_goes_with_it(walk: &Walk) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-    Box::pin(async move {
-        let mut rows = Vec::new();
-        for resource in walk.made() {
-            rows.push((resource, walk.make(&walk.tenant, resource).await));
-        }
-        let path = format!("/v1/organizations/{}", walk.tenant.organization);
-        walk.tenant.owner.delete(&path).await.expect(204);
-        for (resource, made) in rows {
-            let tied = resource
-                .ties()
-                .iter()
-                .any(|(aggregate, goes)| *aggregate == "organization" && *goes);
-            let events = walk.events_of(made.id()).await;
-            let last = events.last().expect("an event");
-            let removal = format!(
-                "{}.{}",
-                resource.aggregate().to_uppercase(),
-                resource.removal().name()
-            );
-            assert_eq!(last["event_type"] == removal.as_str(), tied, "{last}");
-        }
-    })
+/// What is said to go with the organization does, with its event, and nothing else does.
+pub async fn what_belongs_to_it_goes_with_it(walk: &Walk) {
+    let mut rows = Vec::new();
+    for resource in walk.made() {
+        rows.push((resource, walk.make(&walk.tenant, resource).await));
+    }
+    let path = format!("/v1/organizations/{}", walk.tenant.organization);
+    walk.tenant.owner.delete(&path).await.expect(204);
+    for (resource, made) in rows {
+        let tied = resource
+            .ties()
+            .iter()
+            .any(|(aggregate, goes)| *aggregate == "organization" && *goes);
+        let events = walk.stage.app.events_of(made.id()).await;
+        let last = events.last().expect("an event");
+        let removal = resource.event_type(resource.removal());
+        assert_eq!(last["event_type"] == removal.as_str(), tied, "{last}");
+    }
 }
 
 /// SQL that changes and deletes a row has its events, by the triggers.
-pub fn a_change_past_the_api_is_told(walk: &Walk) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-    Box::pin(async move {
-        for resource in walk.made() {
-            let made = walk.make(&walk.tenant, resource).await;
-            let table = resource.table();
-            let connection = &walk.stage.connection;
-            let id = walk.stage.app.database.backend().id(made.id());
-            let change = format!("UPDATE {table} SET updated_by = NULL WHERE id = {id}");
-            run_sql(connection, &change).await;
-            let delete = format!("DELETE FROM {table} WHERE id = {id}");
-            run_sql(connection, &delete).await;
-            let events = walk.events_of(made.id()).await;
-            let told: Vec<_> = events
-                .iter()
-                .map(|event| (&event["event_type"], &event["source"]))
-                .collect();
-            let of = |verb: &str| json!(format!("{}.{verb}", resource.aggregate().to_uppercase()));
-            let removal = of(resource.removal().name());
-            let wanted = [
-                (&of("CREATED"), &json!("api")),
-                (&of("UPDATED"), &json!("database")),
-                (&removal, &json!("database")),
-            ];
-            assert_eq!(told, wanted, "{events:#?}");
-            let last = events.last().expect("an event");
-            is_shown_as_declared(resource, &last["data"]["old"]);
-        }
-    })
+pub async fn a_change_past_the_api_is_told(walk: &Walk) {
+    for resource in walk.made() {
+        let made = walk.make(&walk.tenant, resource).await;
+        let table = resource.table();
+        let connection = &walk.stage.connection;
+        let id = walk.stage.app.database.backend().id(made.id());
+        let change = format!("UPDATE {table} SET updated_by = NULL WHERE id = {id}");
+        execute(connection, &change).await.expect(&change);
+        let delete = format!("DELETE FROM {table} WHERE id = {id}");
+        execute(connection, &delete).await.expect(&delete);
+        let events = walk.stage.app.events_of(made.id()).await;
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| (&event["event_type"], &event["source"]))
+            .collect();
+        let of = |verb: Verb| json!(resource.event_type(verb));
+        let removal = of(resource.removal());
+        let wanted = [
+            (&of(Verb::Created), &json!("api")),
+            (&of(Verb::Updated), &json!("database")),
+            (&removal, &json!("database")),
+        ];
+        assert_eq!(told, wanted, "{events:#?}");
+        let last = events.last().expect("an event");
+        is_shown_as_declared(resource, &last["data"]["old"]);
+    }
 }
 
 /// What the triggers show of a row is what its resource says: all columns but bookkeeping, secrets redacted.
-fn is_shown_as_declared(resource: &dyn Registered, shown: &Value) {
+pub fn is_shown_as_declared(resource: &dyn Registered, shown: &Value) {
     let shown = shown.as_object().expect("a row");
     let told: BTreeSet<_> = shown.keys().map(String::as_str).collect();
     let columns = resource.columns().into_iter();
@@ -699,13 +661,10 @@ fn is_shown_as_declared(resource: &dyn Registered, shown: &Value) {
 }
 
 /// The unique sets that a resource names are those of its table.
-pub fn what_is_declared_is_what_the_schema_has(
-    walk: &Walk,
-) -> Pin<Box<dyn Future<Output = ()> + '_>> {
-    Box::pin(async move {
-        for resource in walk.own() {
-            let table = resource.table();
-            let sets = match walk.stage.app.database.backend() {
+pub async fn what_is_declared_is_what_the_schema_has(walk: &Walk) {
+    for resource in walk.own() {
+        let table = resource.table();
+        let sets = match walk.stage.app.database.backend() {
                 Backend::Postgres => format!(
                     "SELECT string_agg(attname::text, ',' ORDER BY place) FROM pg_index
                      CROSS JOIN unnest(indkey) WITH ORDINALITY AS key (number, place)
@@ -720,19 +679,12 @@ pub fn what_is_declared_is_what_the_schema_has(
                      GROUP BY key"
                 ),
             };
-            let there: BTreeSet<String> = text_rows(&walk.stage.connection, &sets)
-                .await
-                .into_iter()
-                .collect();
-            let declared = resource.unique().iter();
-            let declared: BTreeSet<_> = declared.map(|(columns, _)| columns.join(",")).collect();
-            assert_eq!(there, declared, "unique sets of {table}");
-        }
-    })
-}
-
-async fn run_sql(connection: &DatabaseConnection, sql: &str) {
-    let statement = Statement::from_string(connection.get_database_backend(), sql);
-    let done = connection.execute_raw(statement).await;
-    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let there: BTreeSet<String> = text_rows(&walk.stage.connection, &sets)
+            .await
+            .into_iter()
+            .collect();
+        let declared = resource.unique().iter();
+        let declared: BTreeSet<_> = declared.map(|(columns, _)| columns.join(",")).collect();
+        assert_eq!(there, declared, "unique sets of {table}");
+    }
 }

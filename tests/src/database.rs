@@ -13,7 +13,15 @@ use std::{
     time::Duration,
 };
 
-use api::{Product, database::Migrations, operations::migration::fingerprint};
+use api::{
+    Product,
+    database::{DatabaseSettings, Migrations, connect_for_examination},
+    operations::{
+        Progress,
+        doctor::{self, Options, Report},
+        migration::fingerprint,
+    },
+};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
     sqlx::sqlite::SqliteJournalMode,
@@ -104,6 +112,16 @@ impl TestDatabase {
     /// A single connection of its own, for raw SQL.
     pub async fn connect(&self) -> DatabaseConnection {
         connect(&self.url).await
+    }
+
+    /// What doctor finds, on connections of its own.
+    pub async fn examine(&self, product: &Product, options: &Options) -> Report {
+        let settings = DatabaseSettings::new(self.url.parse().expect("the test's URL"));
+        let connection = connect_for_examination(&settings).await;
+        let connection = connection.expect("the test's database");
+        let report = doctor::examine(product, &connection, options, Progress::silent()).await;
+        close(connection).await;
+        report.expect("doctor's report")
     }
 
     fn sqlite(template: Option<&[u8]>) -> Self {

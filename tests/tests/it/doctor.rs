@@ -3,9 +3,6 @@
 use std::collections::BTreeSet;
 
 use api::Product;
-use api::database::DatabaseSettings;
-use api::database::connect_for_examination;
-use api::operations::Progress;
 use api::operations::Severity;
 use api::operations::doctor::{self, Options, Report, SHOWN, all_references, unique_sets};
 use rstest::rstest;
@@ -17,18 +14,7 @@ use uuid::Uuid;
 
 /// What doctor finds in a database, by `only` these checks or by all.
 pub async fn examine(database: &TestDatabase, options: &Options) -> Report {
-    let settings = DatabaseSettings::new(database.url().parse().unwrap());
-    let connection = connect_for_examination(&settings).await.unwrap();
-    let report = doctor::examine(
-        &Product::default(),
-        &connection,
-        options,
-        Progress::silent(),
-    )
-    .await
-    .unwrap();
-    connection.close().await.unwrap();
-    report
+    database.examine(&Product::default(), options).await
 }
 
 /// The names of the checks that did not pass, and how bad each is.

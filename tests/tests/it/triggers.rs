@@ -1,13 +1,12 @@
 //! What is changed past the API, by raw SQL, is in the trail too.
 
-use std::collections::BTreeSet;
-
 use api::Product;
 use api::ledger::registry::Registered;
 use entity::events;
 use rstest::rstest;
 use sea_orm::{ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, QueryFilter};
 use serde_json::json;
+use tests::contract::is_shown_as_declared;
 use tests::database::{Backend, TestDatabase, text_rows};
 use uuid::Uuid;
 
@@ -74,19 +73,8 @@ async fn check_columns(resource: &dyn Registered, connection: &DatabaseConnectio
     let events = events::Entity::find()
         .filter(events::Column::AggregateType.eq(aggregate))
         .all(connection);
-    let owned = |names: &[&str]| -> BTreeSet<_> { names.iter().map(ToString::to_string).collect() };
-    let (bookkeeping, secrets) = (owned(resource.bookkeeping()), owned(resource.secrets()));
-    let columns = owned(&resource.columns());
     for event in events.await.unwrap() {
-        let shown = event.data["new"].as_object().unwrap();
-        let told: BTreeSet<_> = shown.keys().cloned().collect();
-        let wanted = columns.difference(&bookkeeping).cloned().collect();
-        assert_eq!(told, wanted, "the triggers of {aggregate}");
-        for (column, value) in shown {
-            let redacted = value == "[redacted]";
-            let wanted = secrets.contains(column) && !value.is_null();
-            assert_eq!(redacted, wanted, "{column} of {aggregate}");
-        }
+        is_shown_as_declared(resource, &event.data["new"]);
     }
 }
 
